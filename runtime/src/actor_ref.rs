@@ -1,0 +1,267 @@
+//! How does one talk to an actor?
+//!
+//! # Invariants
+//!
+//! * A reference names one incarnation of a name: it never leads to another actor that takes the name later.
+//! * What is refused is given back; what is taken and not handled becomes a dead letter.
+
+use std::fmt;
+use std::future::Future;
+use std::hash::{Hash, Hasher};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::ask::{Ask, TryAsk};
+use crate::cell::{Cell, Envelope};
+use crate::chain;
+use crate::env::Sleep;
+use crate::error::{Refusal, Undelivered};
+use crate::mailbox::inbox::Urge;
+use crate::path::ActorPath;
+use crate::reply::ReplyTo;
+
+/// A handle to the actor that accepts `M`. Cheap to clone, comparable, hashable, prints its path.
+///
+/// References do not keep an actor alive: it lives until it stops, or until its parent does.
+pub struct ActorRef<M> {
+    pub(crate) cell: Arc<Cell<M>>,
+}
+
+impl<M: Send + 'static> ActorRef<M> {
+    /// Sends a message, and never waits.
+    ///
+    /// # Errors
+    ///
+    /// [`Undelivered`] gives the message back when the mailbox is full or the actor has stopped. What a full mailbox
+    /// does is its [choice](crate::Mailbox).
+    pub fn tell(&self, message: M) -> Result<(), Undelivered<M>> {
+        self.cell
+            .deliver(Envelope { message, ticket: None })
+            .map_err(|(envelope, reason)| Undelivered { message: envelope.message, reason })
+    }
+
+    /// Sends a message, and waits for room in the mailbox. Those who wait are served in order.
+    ///
+    /// Inside a handler the wait ends after the system's
+    /// [ask time-out](crate::SystemBuilder::ask_timeout) with [`Refusal::TimedOut`], and a `send` to the handler's own
+    /// full mailbox fails at once with [`Refusal::ToSelf`]: only the handler could make room.
+    ///
+    /// # Errors
+    ///
+    /// [`Undelivered`] gives the message back when the actor has stopped, before or while waiting.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped before it is ready leaves nothing behind: the message is dropped with it, undelivered.
+    pub fn send(&self, message: M) -> Sending<'_, M> {
+        Sending { to: self, step: Step::New(message) }
+    }
+
+    /// Asks a question: `make` builds the message around the [`ReplyTo`]. Waits for room and for the reply, within one
+    /// deadline ([`within`](Ask::within); default: the system's [ask time-out](crate::SystemBuilder::ask_timeout)).
+    ///
+    /// # Errors
+    ///
+    /// [`AskError`](crate::AskError) says why there is no reply, and whether the actor acted.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped takes the message back if it still waits for room. Later the actor handles it all the
+    /// same, and sees that [nobody waits](ReplyTo::is_abandoned).
+    pub fn ask<T, F>(&self, make: F) -> Ask<M, T, F>
+    where
+        T: Send + 'static,
+        F: FnOnce(ReplyTo<T>) -> M,
+    {
+        Ask::new(self.clone(), make)
+    }
+
+    /// Like [`ask`](Self::ask), for replies that are results: an error in the reply becomes
+    /// [`AskError::Failed`](crate::AskError::Failed).
+    ///
+    /// # Errors
+    ///
+    /// As [`ask`](Self::ask), and [`AskError::Failed`](crate::AskError::Failed).
+    pub fn try_ask<T, E, F>(&self, make: F) -> TryAsk<M, T, E, F>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        F: FnOnce(ReplyTo<Result<T, E>>) -> M,
+    {
+        TryAsk::new(self.ask(make))
+    }
+
+    /// Asks the actor to stop after its current message. What is queued becomes dead letters. The request is made at
+    /// once; awaiting the result waits until the actor has ended, and its name is free.
+    pub fn stop(&self) -> Stopping {
+        self.cell.inbox.urge(Urge::Stop);
+        self.stopped()
+    }
+
+    /// Asks the actor to take nothing more, to handle what is queued, and then to stop. The request is made at once;
+    /// awaiting the result waits until the actor has ended, and its name is free.
+    pub fn drain(&self) -> Stopping {
+        self.cell.inbox.urge(Urge::Drain);
+        self.stopped()
+    }
+
+    /// Waits until the actor has ended; asks for nothing.
+    pub fn stopped(&self) -> Stopping {
+        Stopping { ended: self.cell.head().ended() }
+    }
+
+    /// Whether the actor has ended.
+    pub fn is_stopped(&self) -> bool {
+        self.cell.head().watchers.has_ended()
+    }
+
+    /// Where the actor lives.
+    pub fn path(&self) -> &ActorPath {
+        &self.cell.head().path
+    }
+
+    /// Messages that wait, and those taken and not yet handled.
+    pub fn depth(&self) -> usize {
+        self.cell.inbox.figures().depth
+    }
+}
+
+/// Resolves when an actor has ended. May be dropped: the request stands.
+#[derive(Debug)]
+pub struct Stopping {
+    ended: tokio::sync::oneshot::Receiver<()>,
+}
+
+impl Future for Stopping {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // The notice is the drop of the sender.
+        Pin::new(&mut self.ended).poll(cx).map(|_| ())
+    }
+}
+
+/// A message on its way into a mailbox; see [`ActorRef::send`].
+#[must_use = "a message is sent when this is awaited"]
+pub struct Sending<'a, M: Send + 'static> {
+    to: &'a ActorRef<M>,
+    step: Step<M>,
+}
+
+enum Step<M> {
+    New(M),
+    Waits { number: u64, limit: Option<(Duration, Sleep)> },
+    Done,
+}
+
+impl<M: Send + 'static> Unpin for Sending<'_, M> {}
+
+impl<M: Send + 'static> Future for Sending<'_, M> {
+    type Output = Result<(), Undelivered<M>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let cell = &this.to.cell;
+        let result = match &mut this.step {
+            Step::New(_) => {
+                let Step::New(message) = std::mem::replace(&mut this.step, Step::Done) else {
+                    unreachable!("the step was matched a line above")
+                };
+                match cell.offer(Envelope { message, ticket: None }, cx) {
+                    Ok(None) => Ok(()),
+                    Err(refused) => Err(refused),
+                    Ok(Some(number)) => match wait_in_handler(cell, number) {
+                        Ok(limit) => {
+                            this.step = Step::Waits { number, limit };
+                            return self.poll(cx);
+                        }
+                        Err(refused) => Err(refused),
+                    },
+                }
+            }
+            Step::Waits { number, limit } => match cell.inbox.poll_admitted(*number, cx) {
+                Poll::Ready(result) => {
+                    this.step = Step::Done;
+                    result.map_err(|(envelope, reason)| (envelope, cell.head().core.refine(reason)))
+                }
+                Poll::Pending => {
+                    let Some((after, sleep)) = limit else { return Poll::Pending };
+                    let after = *after;
+                    std::task::ready!(Pin::new(sleep).poll(cx));
+                    let message = cell.inbox.withdraw(*number);
+                    this.step = Step::Done;
+                    message.map_or(Ok(()), |envelope| Err((envelope, Refusal::TimedOut { after })))
+                }
+            },
+            Step::Done => panic!("a `send` was polled after it was ready"),
+        };
+        Poll::Ready(
+            result.map_err(|(envelope, reason)| Undelivered { message: envelope.message, reason }),
+        )
+    }
+}
+
+/// A sender inside a handler may not wait for ever, and not at all for itself.
+type Limit = Option<(Duration, Sleep)>;
+
+fn wait_in_handler<M: Send + 'static>(
+    cell: &Cell<M>,
+    number: u64,
+) -> Result<Limit, (Envelope<M>, Refusal)> {
+    let Some(actor) = chain::current_actor() else { return Ok(None) };
+    if actor == cell.head().id
+        && let Some(envelope) = cell.inbox.withdraw(number)
+    {
+        return Err((envelope, Refusal::ToSelf { capacity: cell.inbox.capacity() }));
+    }
+    let core = &cell.head().core;
+    Ok(Some((core.ask_timeout, core.env.sleep(core.ask_timeout))))
+}
+
+impl<M: Send + 'static> Drop for Sending<'_, M> {
+    fn drop(&mut self) {
+        if let Step::Waits { number, .. } = self.step {
+            drop(self.to.cell.inbox.withdraw(number));
+        }
+    }
+}
+
+impl<M: Send + 'static> fmt::Debug for Sending<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sending").field("to", self.to.path()).finish_non_exhaustive()
+    }
+}
+
+impl<M> Clone for ActorRef<M> {
+    fn clone(&self) -> Self {
+        Self { cell: self.cell.clone() }
+    }
+}
+
+impl<M> PartialEq for ActorRef<M> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.cell, &other.cell)
+    }
+}
+
+impl<M> Eq for ActorRef<M> {}
+
+impl<M> Hash for ActorRef<M> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.cell.inbox.owner.id.hash(state);
+    }
+}
+
+impl<M> fmt::Debug for ActorRef<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ActorRef({}#{})", self.cell.inbox.owner.path, self.cell.inbox.owner.id)
+    }
+}
+
+impl<M> fmt::Display for ActorRef<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.cell.inbox.owner.path, f)
+    }
+}

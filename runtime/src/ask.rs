@@ -1,0 +1,259 @@
+//! What happens between a question and its answer, on the side of the one who asks?
+//!
+//! # Invariants
+//!
+//! * An ask always ends: by the reply, by the loss of it, or by its deadline; and says whether the target acted.
+//! * One deadline covers the wait for room and the wait for the reply.
+//! * An ask that is done gives its slot back to the thread's pool, if nobody else can reach it any more; so a steady
+//!   stream of asks allocates nothing.
+
+use std::any::{Any, TypeId};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use foldhash::fast::FixedState;
+
+use crate::actor_ref::ActorRef;
+use crate::cell::Envelope;
+use crate::chain;
+use crate::error::{AskError, Refusal};
+use crate::path::ActorPath;
+use crate::reply::{Answer, Loss, ReplyTo, Slot};
+use crate::sync::Arc;
+
+/// Slots kept per thread and type of reply. More than this many asks at once allocate.
+const POOL_LIMIT: usize = 1024;
+
+/// A question on its way; see [`ActorRef::ask`]. Await it.
+#[must_use = "a question is asked when this is awaited"]
+pub struct Ask<M: Send + 'static, T: Send + 'static, F> {
+    to: ActorRef<M>,
+    make: Option<F>,
+    within: Option<Duration>,
+    slot: Option<Arc<Slot<T>>>,
+    /// The number under which the message waits for room.
+    waits: Option<u64>,
+}
+
+impl<M: Send + 'static, T: Send + 'static, F> Ask<M, T, F> {
+    pub(crate) fn new(to: ActorRef<M>, make: F) -> Self {
+        Self { to, make: Some(make), within: None, slot: None, waits: None }
+    }
+
+    /// Ends the ask when this much time has passed since it was first polled, rounded up to the next 10 ms tick; it
+    /// ends up to two ticks later. Default: the system's [ask time-out](crate::SystemBuilder::ask_timeout).
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.within = Some(limit);
+        self
+    }
+
+    fn limit(&self) -> Duration {
+        self.within.unwrap_or(self.to.cell.head().core.ask_timeout)
+    }
+
+    /// Why there is no reply.
+    fn lost(&self, loss: Loss) -> AskError {
+        match loss {
+            Loss::Unhandled => AskError::Unhandled,
+            Loss::Abandoned => AskError::Abandoned,
+            Loss::Crashed => AskError::Crashed,
+            Loss::TimedOut => AskError::TimedOut { after: self.limit() },
+            Loss::Expired => AskError::Expired { after: self.limit() },
+        }
+    }
+
+    /// Puts the question into the mailbox, or in line for it.
+    fn begin(&mut self, cx: &Context<'_>) -> Result<(), AskError>
+    where
+        F: FnOnce(ReplyTo<T>) -> M,
+    {
+        let Some(make) = self.make.take() else { panic!("an ask was polled after it was ready") };
+        let cell = &self.to.cell;
+        let head = cell.head();
+        let chain = chain::for_question_to(head.id).map_err(|chain| cycle(chain, &head.path))?;
+        let deadlines = &head.core.deadlines;
+        let slot = take_slot::<T>(deadlines);
+        slot.begin(deadlines.tick_after(self.limit()), chain);
+        let envelope =
+            Envelope { ticket: Some(slot.ticket().clone()), message: make(ReplyTo::new(slot.clone())) };
+        self.slot = Some(slot);
+        match cell.offer(envelope, cx) {
+            Ok(number) => {
+                self.waits = number;
+                Ok(())
+            }
+            Err((envelope, reason)) => {
+                drop(envelope);
+                Err(AskError::Refused(reason))
+            }
+        }
+    }
+
+    fn poll_result(&mut self, cx: &Context<'_>) -> Poll<Result<T, AskError>>
+    where
+        F: FnOnce(ReplyTo<T>) -> M,
+    {
+        if self.slot.is_none()
+            && let Err(error) = self.begin(cx)
+        {
+            return Poll::Ready(Err(error));
+        }
+        let cell = &self.to.cell;
+        if let Some(number) = self.waits {
+            match cell.inbox.poll_admitted(number, cx) {
+                Poll::Ready(Ok(())) => self.waits = None,
+                Poll::Ready(Err((envelope, reason))) => {
+                    self.waits = None;
+                    drop(envelope);
+                    return Poll::Ready(Err(AskError::Refused(cell.head().core.refine(reason))));
+                }
+                Poll::Pending => {}
+            }
+        }
+        let Some(slot) = &self.slot else { return Poll::Pending };
+        match std::task::ready!(slot.poll_answer(cx)) {
+            Answer::Reply(reply) => Poll::Ready(Ok(reply)),
+            Answer::Lost(loss) => {
+                if let Some(envelope) = self.waits.take().and_then(|number| cell.inbox.withdraw(number)) {
+                    drop(envelope);
+                    let capacity = cell.inbox.capacity();
+                    return Poll::Ready(Err(AskError::Refused(Refusal::Full { capacity })));
+                }
+                Poll::Ready(Err(self.lost(loss)))
+            }
+        }
+    }
+}
+
+/// The chain, closed by the target.
+fn cycle(mut chain: Vec<ActorPath>, target: &ActorPath) -> AskError {
+    chain.push(target.clone());
+    AskError::Cycle { chain }
+}
+
+impl<M: Send + 'static, T: Send + 'static, F> Unpin for Ask<M, T, F> {}
+
+impl<M, T, F> Future for Ask<M, T, F>
+where
+    M: Send + 'static,
+    T: Send + 'static,
+    F: FnOnce(ReplyTo<T>) -> M,
+{
+    type Output = Result<T, AskError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let result = std::task::ready!(self.poll_result(cx));
+        self.finish();
+        Poll::Ready(result)
+    }
+}
+
+impl<M: Send + 'static, T: Send + 'static, F> Ask<M, T, F> {
+    /// The ask is over, one way or another.
+    fn finish(&mut self) {
+        if let Some(number) = self.waits.take() {
+            drop(self.to.cell.inbox.withdraw(number));
+        }
+        if let Some(slot) = self.slot.take() {
+            slot.leave();
+            keep_slot(slot);
+        }
+    }
+}
+
+impl<M: Send + 'static, T: Send + 'static, F> Drop for Ask<M, T, F> {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl<M: Send + 'static, T: Send + 'static, F> fmt::Debug for Ask<M, T, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ask").field("to", self.to.path()).finish_non_exhaustive()
+    }
+}
+
+/// A question whose reply is a result; see [`ActorRef::try_ask`]. Await it.
+#[must_use = "a question is asked when this is awaited"]
+pub struct TryAsk<M: Send + 'static, T: Send + 'static, E: Send + 'static, F> {
+    ask: Ask<M, Result<T, E>, F>,
+}
+
+impl<M: Send + 'static, T: Send + 'static, E: Send + 'static, F> TryAsk<M, T, E, F> {
+    pub(crate) fn new(ask: Ask<M, Result<T, E>, F>) -> Self {
+        Self { ask }
+    }
+
+    /// As [`Ask::within`].
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.ask = self.ask.within(limit);
+        self
+    }
+}
+
+impl<M, T, E, F> Future for TryAsk<M, T, E, F>
+where
+    M: Send + 'static,
+    T: Send + 'static,
+    E: Send + 'static,
+    F: FnOnce(ReplyTo<Result<T, E>>) -> M,
+{
+    type Output = Result<T, AskError<E>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(match std::task::ready!(Pin::new(&mut self.ask).poll(cx)) {
+            Ok(reply) => reply.map_err(AskError::Failed),
+            Err(error) => Err(error.widen()),
+        })
+    }
+}
+
+impl<M: Send + 'static, T: Send + 'static, E: Send + 'static, F> fmt::Debug for TryAsk<M, T, E, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.ask.fmt(f)
+    }
+}
+
+// ---- the pool of slots ----------------------------------------------------------------------------------------
+
+thread_local! {
+    /// Per type of reply, a `Vec<Arc<Slot<T>>>`.
+    static POOL: RefCell<HashMap<TypeId, Box<dyn Any>, FixedState>> =
+        const { RefCell::new(HashMap::with_hasher(FixedState::with_seed(0))) };
+}
+
+fn take_slot<T: Send + 'static>(deadlines: &std::sync::Arc<crate::deadlines::Deadlines>) -> Arc<Slot<T>> {
+    let pooled = POOL.try_with(|pool| {
+        let mut pool = pool.borrow_mut();
+        let slots = pool.get_mut(&TypeId::of::<T>())?.downcast_mut::<Vec<Arc<Slot<T>>>>()?;
+        slots.pop()
+    });
+    match pooled {
+        Ok(Some(slot)) if slot.belongs_to(deadlines) => slot,
+        _ => Arc::new(Slot::new(deadlines.clone())),
+    }
+}
+
+fn keep_slot<T: Send + 'static>(slot: Arc<Slot<T>>) {
+    if !Slot::is_unreachable(&slot) {
+        return;
+    }
+    // A thread that is ending has no pool any more.
+    let _ = POOL.try_with(|pool| {
+        let mut pool = pool.borrow_mut();
+        let slots = pool
+            .entry(TypeId::of::<T>())
+            .or_insert_with(|| Box::new(Vec::<Arc<Slot<T>>>::new()))
+            .downcast_mut::<Vec<Arc<Slot<T>>>>();
+        if let Some(slots) = slots
+            && slots.len() < POOL_LIMIT
+        {
+            slots.push(slot);
+        }
+    });
+}

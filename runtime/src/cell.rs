@@ -1,0 +1,229 @@
+//! What do all the others see of an actor?
+//!
+//! A *cell*: its mailbox and its head (identity, family, watchers). References, parents, watchers and the registry
+//! hold the cell; only the task in [`body`](crate::body) holds the state of the actor itself. The cell outlives
+//! restarts; a name that is used again gets a new cell with a new id.
+//!
+//! # Invariants
+//!
+//! * Ids are unique in a system and grow in the order of spawns.
+//! * An actor ends in this order: mailbox closed, children gone, `stopped` run, state dropped, leftovers made dead
+//!   letters, name free, parent told, watchers told. So whoever learns of the end can use the name again.
+
+use std::any::{Any, type_name};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::task::Context;
+
+use tokio::sync::oneshot;
+
+use crate::dead_letters::Reason;
+use crate::error::Refusal;
+use crate::failure::{Crash, Failure, drop_quietly};
+use crate::family::Family;
+use crate::mailbox::Mailbox;
+use crate::mailbox::inbox::{Figures, Inbox, Offered, Pushed, Urge};
+use crate::mailbox::priority::Rank;
+use crate::path::ActorPath;
+use crate::reply::Ticket;
+use crate::system::Core;
+use crate::watch::Watchers;
+use crate::sync;
+
+/// A message in a mailbox, with the ticket of the question it asks, if it asks one.
+pub(crate) struct Envelope<M> {
+    pub(crate) message: M,
+    pub(crate) ticket: Option<sync::Arc<Ticket>>,
+}
+
+/// What the runtime tells an actor, between two messages.
+pub(crate) enum Control {
+    /// A watched actor has ended.
+    Terminated { id: u64, path: ActorPath },
+    /// A child has failed.
+    ChildFailed(Crash),
+    /// A child has been restarted.
+    ChildRestarted { path: ActorPath, attempt: u64 },
+    /// A child has failed and leaves the decision to its parent.
+    Escalated { child: Arc<dyn AnyCell>, failure: Failure, crash: Crash },
+    /// A piped future has panicked.
+    PipeFailed(Failure),
+    /// The last child is gone.
+    Childless,
+    /// A sibling's failure restarts this actor as well: halt, report, and wait for `Start`.
+    Halt(Crash),
+    /// Start afresh, after a halt.
+    Start,
+    /// The parent has decided over what was escalated to it.
+    Verdict(Verdict),
+}
+
+/// What a parent decides over a child that escalated. (A stop comes as an urge.)
+pub(crate) enum Verdict {
+    Resume,
+    Restart,
+}
+
+/// One who is told that an actor has ended.
+pub(crate) enum Watcher {
+    Actor(Arc<dyn AnyCell>),
+    /// Its drop is the notice.
+    Future(oneshot::Sender<()>),
+}
+
+/// What does not depend on the type of the messages.
+pub(crate) struct Head {
+    pub(crate) id: u64,
+    pub(crate) path: ActorPath,
+    pub(crate) core: Arc<Core>,
+    /// `None` for the guardian.
+    pub(crate) parent: Option<Arc<dyn AnyCell>>,
+    pub(crate) family: Family,
+    pub(crate) watchers: Watchers<Watcher>,
+    /// Messages handled; written by the actor's task only, in batches.
+    pub(crate) processed: AtomicU64,
+}
+
+impl Head {
+    pub(crate) fn new(path: ActorPath, core: Arc<Core>, parent: Option<Arc<dyn AnyCell>>) -> Self {
+        Self {
+            id: core.next_id(),
+            path,
+            core,
+            parent,
+            family: Family::default(),
+            watchers: Watchers::new(),
+            processed: AtomicU64::new(0),
+        }
+    }
+
+    /// A receiver that ends when this actor has.
+    pub(crate) fn ended(&self) -> oneshot::Receiver<()> {
+        let (notice, ended) = oneshot::channel();
+        // Given back when the actor has ended: dropped here, which is the notice.
+        drop(self.watchers.add(self.core.next_id(), Watcher::Future(notice)));
+        ended
+    }
+}
+
+/// A cell whose message type is not known.
+pub(crate) trait AnyCell: Send + Sync + 'static {
+    fn head(&self) -> &Head;
+    /// Hands over a control. An actor that is gone does not need it any more.
+    fn control(&self, control: Control);
+    fn urge(&self, urge: Urge);
+    fn figures(&self) -> Figures;
+    fn message_type(&self) -> &'static str;
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}
+
+impl std::fmt::Debug for dyn AnyCell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cell").field("path", &self.head().path).finish_non_exhaustive()
+    }
+}
+
+/// An actor, as others see it.
+pub(crate) struct Cell<M> {
+    pub(crate) inbox: Inbox<Envelope<M>, Control, Head>,
+    rank: Option<Box<Rank<M>>>,
+}
+
+impl<M: Send + 'static> Cell<M> {
+    pub(crate) fn new(head: Head, mailbox: Mailbox<M>) -> Self {
+        let (inbox, rank) = Inbox::new(mailbox, head);
+        Self { inbox, rank: rank.map(Box::new) }
+    }
+
+    pub(crate) fn head(&self) -> &Head {
+        &self.inbox.owner
+    }
+
+    /// Runs the user's function: never under a lock.
+    pub(crate) fn rank(&self, message: &M) -> u8 {
+        self.rank.as_ref().map_or(0, |rank| rank(message))
+    }
+
+    /// Puts a message in, or gives it back. Never waits.
+    pub(crate) fn deliver(&self, envelope: Envelope<M>) -> Result<(), (Envelope<M>, Refusal)> {
+        if let Err(reason) = self.head().core.admits() {
+            return Err((envelope, reason));
+        }
+        match self.inbox.push(self.rank(&envelope.message), envelope) {
+            Pushed::Queued => Ok(()),
+            pushed => self.settle(pushed),
+        }
+    }
+
+    /// Puts a message in, or lets it wait for room under the number that is returned.
+    pub(crate) fn offer(
+        &self,
+        envelope: Envelope<M>,
+        cx: &Context<'_>,
+    ) -> Result<Option<u64>, (Envelope<M>, Refusal)> {
+        if let Err(reason) = self.head().core.admits() {
+            return Err((envelope, reason));
+        }
+        match self.inbox.offer(self.rank(&envelope.message), envelope, cx) {
+            Offered::Waits(number) => Ok(Some(number)),
+            Offered::Settled(Pushed::Queued) => Ok(None),
+            Offered::Settled(pushed) => self.settle(pushed).map(|()| None),
+        }
+    }
+
+    #[cold]
+    fn settle(&self, pushed: Pushed<Envelope<M>>) -> Result<(), (Envelope<M>, Refusal)> {
+        match pushed {
+            Pushed::Queued => Ok(()),
+            Pushed::Displaced(envelope) => {
+                self.bury(envelope, Reason::Overflowed);
+                Ok(())
+            }
+            // Who asks is to know at once; who tells has chosen not to.
+            Pushed::Dropped(envelope) if envelope.ticket.is_some() => {
+                Err((envelope, Refusal::Overflowed { capacity: self.inbox.capacity() }))
+            }
+            Pushed::Dropped(envelope) => {
+                self.bury(envelope, Reason::Overflowed);
+                Ok(())
+            }
+            Pushed::Refused(envelope, reason) => Err((envelope, self.head().core.refine(reason))),
+        }
+    }
+
+    /// Makes a dead letter of a message nobody will handle.
+    pub(crate) fn bury(&self, envelope: Envelope<M>, reason: Reason) {
+        self.head().core.dead_letters().record(&self.head().path, type_name::<M>(), reason);
+        // Its drop is the user's code, and may panic.
+        if let Err(failure) = drop_quietly(envelope) {
+            tracing::warn!(path = %self.head().path, message_type = type_name::<M>(), %failure, "a message panicked on drop");
+        }
+    }
+}
+
+impl<M: Send + 'static> AnyCell for Cell<M> {
+    fn head(&self) -> &Head {
+        self.head()
+    }
+
+    fn control(&self, control: Control) {
+        // Given back when the actor is gone, which needs it no more.
+        drop(self.inbox.control(control));
+    }
+
+    fn urge(&self, urge: Urge) {
+        self.inbox.urge(urge);
+    }
+
+    fn figures(&self) -> Figures {
+        self.inbox.figures()
+    }
+
+    fn message_type(&self) -> &'static str {
+        type_name::<M>()
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}

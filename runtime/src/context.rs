@@ -1,0 +1,330 @@
+//! What can an actor do while it handles a message?
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use futures_util::future::{AbortHandle, Abortable};
+
+use crate::actor::{Actor, Signal};
+use crate::actor_ref::ActorRef;
+use crate::cell::{AnyCell, Cell, Control, Envelope, Watcher};
+use crate::dead_letters::Reason;
+use crate::env::Env;
+use crate::error::{Refusal, SpawnError, StashFull};
+use crate::failure::{During, Failure};
+use crate::path::ActorPath;
+use crate::spawn::{IntoSpawn, Limits, MsgOf};
+use crate::system::ActorSystem;
+use crate::timers::{TimerSet, Timers};
+
+/// What an actor can reach from its hooks: itself, its children, its timers, its stash.
+pub struct Context<A: Actor> {
+    pub(crate) myself: ActorRef<A::Msg>,
+    /// Taken from the mailbox, not yet handled. Outlives a failure.
+    pub(crate) batch: VecDeque<Envelope<A::Msg>>,
+    pub(crate) rare: Option<Box<Rare<A::Msg>>>,
+    pub(crate) limits: Option<Box<Limits>>,
+    pub(crate) processed: u64,
+    pub(crate) doing: Doing,
+    /// The actor asked to stop itself.
+    pub(crate) stopping: bool,
+    /// Whether it may spawn: not while it stops or restarts, or the child would outlive it.
+    pub(crate) takes_children: bool,
+}
+
+/// What most actors never need.
+pub(crate) struct Rare<M> {
+    pub(crate) timers: TimerSet<M>,
+    pub(crate) stash: VecDeque<M>,
+    pub(crate) watching: BTreeMap<u64, Arc<dyn AnyCell>>,
+    /// Signals that came while the actor could not handle any.
+    pub(crate) signals: VecDeque<Signal>,
+    piped: Vec<AbortHandle>,
+    pub(crate) restarts: u64,
+    pub(crate) failures: u64,
+}
+
+impl<M> Default for Rare<M> {
+    fn default() -> Self {
+        Self {
+            timers: TimerSet::default(),
+            stash: VecDeque::new(),
+            watching: BTreeMap::new(),
+            signals: VecDeque::new(),
+            piped: Vec::new(),
+            restarts: 0,
+            failures: 0,
+        }
+    }
+}
+
+/// What an actor is doing; short, because it is noted for every message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Doing {
+    Starting,
+    Running,
+    Signal,
+    Timer,
+    Restarting,
+    Stopping,
+    Piped,
+    Supervising,
+}
+
+impl Doing {
+    pub(crate) fn during(self, message_type: &'static str) -> During {
+        match self {
+            Self::Starting => During::Starting,
+            Self::Running => During::Running { message_type },
+            Self::Signal => During::Signal,
+            Self::Timer => During::Timer,
+            Self::Restarting => During::Restarting,
+            Self::Stopping => During::Stopping,
+            Self::Piped => During::Piped,
+            Self::Supervising => During::Supervising,
+        }
+    }
+}
+
+impl<A: Actor> Context<A> {
+    pub(crate) fn new(cell: Arc<Cell<A::Msg>>, limits: Option<Box<Limits>>) -> Self {
+        Self {
+            myself: ActorRef { cell },
+            batch: VecDeque::new(),
+            rare: None,
+            limits,
+            processed: 0,
+            doing: Doing::Starting,
+            stopping: false,
+            takes_children: true,
+        }
+    }
+
+    pub(crate) fn cell(&self) -> &Arc<Cell<A::Msg>> {
+        &self.myself.cell
+    }
+
+    pub(crate) fn any_cell(&self) -> Arc<dyn AnyCell> {
+        self.myself.cell.clone()
+    }
+
+    pub(crate) fn rare(&mut self) -> &mut Rare<A::Msg> {
+        self.rare.get_or_insert_default()
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits.as_ref().map_or(Limits::DEFAULT, |limits| **limits)
+    }
+
+    /// The reference of this actor.
+    pub fn myself(&self) -> &ActorRef<A::Msg> {
+        &self.myself
+    }
+
+    /// Where this actor lives.
+    pub fn path(&self) -> &ActorPath {
+        &self.cell().head().path
+    }
+
+    /// The last part of the path.
+    pub fn name(&self) -> &str {
+        self.path().name()
+    }
+
+    /// The system this actor lives in.
+    pub fn system(&self) -> ActorSystem {
+        ActorSystem::of(self.cell().head().core.clone())
+    }
+
+    /// The door to time and randomness. In a simulation they are the simulation's.
+    pub fn env(&self) -> &Env {
+        &self.cell().head().core.env
+    }
+
+    /// Now. In a simulation, its virtual time.
+    pub fn now(&self) -> Instant {
+        self.env().now()
+    }
+
+    /// A random number. In a simulation, drawn from its seed.
+    pub fn random_u64(&self) -> u64 {
+        self.env().random_u64()
+    }
+
+    /// How many times this actor has been restarted.
+    pub fn restarts(&self) -> u64 {
+        self.rare.as_ref().map_or(0, |rare| rare.restarts)
+    }
+
+    /// Starts a child. It stops when this actor stops, and before this actor restarts (unless
+    /// [kept](crate::Supervision::keep_children)).
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError`] says what is wrong with the name or the options, or that no more children are taken.
+    pub fn spawn<S: IntoSpawn>(&mut self, name: &str, child: S) -> Result<ActorRef<MsgOf<S>>, SpawnError> {
+        if !self.takes_children {
+            return Err(SpawnError::ParentStopped { parent: self.path().clone() });
+        }
+        child.into_spawn().launch(&self.any_cell(), name)
+    }
+
+    /// The living child of this name, if it takes messages of type `M`.
+    pub fn child<M: Send + 'static>(&self, name: &str) -> Option<ActorRef<M>> {
+        let path = self.path().child(name).ok()?;
+        self.cell().head().core.registry.find(&path)?.into_any().downcast().ok().map(|cell| ActorRef { cell })
+    }
+
+    /// The paths of the living children, in the order of their spawns.
+    pub fn children(&self) -> Vec<ActorPath> {
+        self.cell().head().family.children().iter().map(|cell| cell.head().path.clone()).collect()
+    }
+
+    /// Stops this actor after the current message. In `started`, nothing is handled at all. What is queued becomes
+    /// dead letters.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// Asks for a [`Signal::Terminated`] when `other` ends; at once if it has ended already. Twice is once.
+    pub fn watch<M: Send + 'static>(&mut self, other: &ActorRef<M>) {
+        let me = self.any_cell();
+        let head = other.cell.head();
+        let (id, path) = (head.id, head.path.clone());
+        if self.rare().watching.insert(id, other.cell.clone()).is_none()
+            && head.watchers.add(me.head().id, Watcher::Actor(me.clone())).is_err()
+        {
+            me.control(Control::Terminated { id, path });
+        }
+    }
+
+    /// No longer watches `other`: no [`Signal::Terminated`] of it comes after this call.
+    pub fn unwatch<M: Send + 'static>(&mut self, other: &ActorRef<M>) {
+        let head = other.cell.head();
+        if self.rare().watching.remove(&head.id).is_some() {
+            head.watchers.remove(self.cell().head().id);
+        }
+    }
+
+    /// The timers of this actor. They end with this incarnation of it.
+    pub fn timers(&mut self) -> Timers<'_, A::Msg> {
+        let Self { myself, rare, .. } = self;
+        Timers { set: &mut rare.get_or_insert_default().timers, env: &myself.cell.head().core.env }
+    }
+
+    /// Puts a message aside, to be handled after [`unstash_all`](Self::unstash_all). Stashed messages outlive a
+    /// restart: the fresh actor finds them at the head of its mailbox.
+    ///
+    /// # Errors
+    ///
+    /// [`StashFull`] gives the message back when the [stash](crate::Spawn::stash) is full.
+    pub fn stash(&mut self, message: A::Msg) -> Result<(), StashFull<A::Msg>> {
+        let capacity = self.limits().stash;
+        let stash = &mut self.rare().stash;
+        if stash.len() >= capacity {
+            return Err(StashFull { message, capacity });
+        }
+        stash.push_back(message);
+        Ok(())
+    }
+
+    /// Puts everything stashed at the head of the mailbox, in the order in which it was stashed. Returns how many
+    /// messages that were.
+    pub fn unstash_all(&mut self) -> usize {
+        let Some(rare) = &mut self.rare else { return 0 };
+        let count = rare.stash.len();
+        for message in rare.stash.drain(..).rev() {
+            self.batch.push_front(Envelope { message, ticket: None });
+        }
+        count
+    }
+
+    /// Runs `future` beside this actor and sends its output, as a message made by `map`, to this actor. Room in the
+    /// mailbox is reserved now, so the message is never refused later. A panic in either is a failure of this actor.
+    /// When the actor stops, the future is dropped; a restart does not touch it.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] when the mailbox has no room now; the future is dropped without having run.
+    pub fn pipe_to_self<F, T>(
+        &mut self,
+        future: F,
+        map: impl FnOnce(T) -> A::Msg + Send + 'static,
+    ) -> Result<(), Refusal>
+    where
+        F: Future<Output = T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let cell = self.cell().clone();
+        if let Some(displaced) = cell.inbox.reserve()? {
+            cell.bury(displaced, Reason::Overflowed);
+        }
+        let room = Room { cell: Some(cell.clone()) };
+        let (handle, registration) = AbortHandle::new_pair();
+        let piped = &mut self.rare().piped;
+        piped.retain(|handle| !handle.is_aborted());
+        piped.push(handle.clone());
+        let work = Abortable::new(AssertUnwindSafe(future.map(map)).catch_unwind(), registration);
+        let label = cell.clone();
+        cell.head().core.env.spawn(
+            || format!("{} pipe", label.head().path),
+            async move {
+                match work.await {
+                    Ok(Ok(message)) => room.fill(message),
+                    Ok(Err(panic)) => room.fail(Failure::panicked(panic)),
+                    Err(_) => drop(room),
+                }
+                // Marks it as done, so that the actor forgets it.
+                handle.abort();
+            },
+        );
+        Ok(())
+    }
+
+    /// Drops the piped futures: the actor has stopped.
+    pub(crate) fn abort_piped(&mut self) {
+        if let Some(rare) = &mut self.rare {
+            rare.piped.drain(..).for_each(|handle| handle.abort());
+        }
+    }
+}
+
+/// Room that is reserved in a mailbox, until it is filled or dropped.
+struct Room<M: Send + 'static> {
+    cell: Option<Arc<Cell<M>>>,
+}
+
+impl<M: Send + 'static> Room<M> {
+    fn fill(mut self, message: M) {
+        let Some(cell) = self.cell.take() else { return };
+        let rank = cell.rank(&message);
+        if let Err(envelope) = cell.inbox.fulfil(rank, Envelope { message, ticket: None }) {
+            cell.bury(envelope, Reason::Piped);
+        }
+    }
+
+    fn fail(self, failure: Failure) {
+        if let Some(cell) = &self.cell {
+            cell.control(Control::PipeFailed(failure));
+        }
+    }
+}
+
+impl<M: Send + 'static> Drop for Room<M> {
+    fn drop(&mut self) {
+        if let Some(cell) = &self.cell {
+            cell.inbox.release();
+        }
+    }
+}
+
+impl<A: Actor> fmt::Debug for Context<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("path", self.path()).finish_non_exhaustive()
+    }
+}

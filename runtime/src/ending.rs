@@ -1,0 +1,85 @@
+//! How does an actor end?
+//!
+//! Orderly: it takes no more messages, its children end first, `stopped` runs, its state is dropped. Then, without
+//! waiting for anything: what is left becomes dead letters, the name is free, parent and watchers are told.
+//!
+//! # Invariants
+//!
+//! * [`finish`](Body::finish) runs exactly once per actor, whatever happened before.
+//! * Whoever learns of the end can use the name again.
+
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+
+use crate::actor::Actor;
+use crate::body::{Body, Start, caught};
+use crate::cell::{Control, Watcher};
+use crate::chain;
+use crate::context::Doing;
+use crate::dead_letters::Reason;
+use crate::failure::Failure;
+use crate::guard::Guarded;
+use crate::spawn::Limits;
+
+impl<A: Actor> Body<A> {
+    /// Ends the actor.
+    pub(crate) async fn end(&mut self) {
+        self.ctx.takes_children = false;
+        self.cell().inbox.close();
+        self.stop_children().await;
+        if self.actor.is_some() && matches!(self.start, Start::Done) {
+            self.ctx.doing = Doing::Stopping;
+            if let Err(failure) = self.run_stopped().await {
+                self.report(&failure);
+            }
+        }
+        self.finish();
+    }
+
+    async fn run_stopped(&mut self) -> Result<(), Failure> {
+        let cell = self.cell().clone();
+        let Self { actor: Some(actor), ctx, frame, .. } = self else { return Ok(()) };
+        let limits = ctx.limits();
+        let limits = Limits { handler: Some(limits.stop_grace), ..limits };
+        let hook = async { Guarded::new(&cell, limits, 0, pin!(actor.stopped(ctx))).await };
+        caught(frame, pin!(hook)).await?.into_result(limits)
+    }
+
+    /// The last steps, which wait for nothing.
+    pub(crate) fn finish(&mut self) {
+        self.ended = true;
+        self.ctx.doing = Doing::Stopping;
+        self.drop_actor();
+        self.ctx.abort_piped();
+        self.ctx.unstash_all();
+        let cell = self.cell().clone();
+        let head = cell.head();
+        let (queued, controls) = cell.inbox.finish();
+        chain::exchange(&mut self.frame);
+        for envelope in self.ctx.batch.drain(..).chain(queued) {
+            cell.bury(envelope, Reason::Stopped);
+        }
+        chain::exchange(&mut self.frame);
+        drop(controls);
+        head.processed.store(self.ctx.processed, Ordering::Relaxed);
+        head.core.env.note(|| format!("{} ended", head.path));
+        if let Some(rare) = &mut self.ctx.rare {
+            for watched in std::mem::take(&mut rare.watching).into_values() {
+                watched.head().watchers.remove(head.id);
+            }
+        }
+        head.core.counts.ended(self.ctx.processed, cell.inbox.figures().deepest);
+        head.core.registry.leave(&head.path);
+        if let Some(parent) = &head.parent {
+            parent.head().family.remove(self.key(), head.id, parent);
+        }
+        for watcher in head.watchers.end() {
+            match watcher {
+                Watcher::Actor(watcher) => {
+                    watcher.control(Control::Terminated { id: head.id, path: head.path.clone() });
+                }
+                Watcher::Future(notice) => drop(notice),
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What can end a hook before it is done?
+//!
+//! A hook that is ready at once pays nothing here. Only one that awaits is looked after: its time limit runs, waiting
+//! senders are let in, and a request to stop gives it its grace and then cancels it.
+//!
+//! # Invariants
+//!
+//! * A hook is only ever cancelled at an await point, by the drop of its future.
+//! * A `Drain` never cancels: what is queued is to be handled.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::cell::Cell;
+use crate::env::Sleep;
+use crate::failure::Failure;
+use crate::mailbox::inbox::Urge;
+use crate::spawn::Limits;
+
+/// How a hook ended.
+pub(crate) enum Ended {
+    Done(Result<(), Failure>),
+    OverLimit(Duration),
+    /// The actor is to stop, and its grace is over.
+    Cancelled,
+}
+
+/// A hook that is looked after.
+pub(crate) struct Guarded<'a, M, F> {
+    hook: Pin<&'a mut F>,
+    cell: &'a Cell<M>,
+    limit: Option<Duration>,
+    /// The time the hook has once the actor is asked to stop.
+    grace: Duration,
+    /// Messages that are taken and wait behind this hook.
+    left: usize,
+    alarms: Option<Box<Alarms>>,
+}
+
+#[derive(Default)]
+struct Alarms {
+    limit: Option<Sleep>,
+    grace: Option<Sleep>,
+}
+
+impl<'a, M, F> Guarded<'a, M, F>
+where
+    M: Send + 'static,
+    F: Future<Output = Result<(), Failure>>,
+{
+    pub(crate) fn new(cell: &'a Cell<M>, limits: Limits, left: usize, hook: Pin<&'a mut F>) -> Self {
+        Self { hook, cell, limit: limits.handler, grace: limits.stop_grace, left, alarms: None }
+    }
+
+    #[cold]
+    fn pending(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        let env = &self.cell.head().core.env;
+        let urge = self.cell.inbox.pause(self.left, cx);
+        if urge == Some(Urge::Kill) {
+            return Poll::Ready(Ended::Cancelled);
+        }
+        let stopping = urge == Some(Urge::Stop);
+        if self.limit.is_none() && !stopping {
+            return Poll::Pending;
+        }
+        let alarms = self.alarms.get_or_insert_default();
+        if let Some(limit) = self.limit {
+            let alarm = alarms.limit.get_or_insert_with(|| env.sleep(limit));
+            if Pin::new(alarm).poll(cx).is_ready() {
+                return Poll::Ready(Ended::OverLimit(limit));
+            }
+        }
+        if stopping {
+            let grace = self.grace;
+            let alarm = alarms.grace.get_or_insert_with(|| env.sleep(grace));
+            if Pin::new(alarm).poll(cx).is_ready() {
+                return Poll::Ready(Ended::Cancelled);
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl<M, F> Future for Guarded<'_, M, F>
+where
+    M: Send + 'static,
+    F: Future<Output = Result<(), Failure>>,
+{
+    type Output = Ended;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ended> {
+        match self.hook.as_mut().poll(cx) {
+            Poll::Ready(result) => Poll::Ready(Ended::Done(result)),
+            Poll::Pending => self.pending(cx),
+        }
+    }
+}

@@ -1,0 +1,552 @@
+//! How do messages reach an actor, and how does the actor get at them?
+//!
+//! One lock guards everything that waits: messages, signals of the runtime (*controls*), senders without room, and
+//! the waker of the actor. Senders push under the lock. The actor takes all messages at once, by exchanging two
+//! rings, and works through them without the lock; between any two it looks at one atomic byte, which says whether
+//! controls or waiting senders want attention.
+//!
+//! # Invariants
+//!
+//! * `waker` is `Some` exactly while the actor sleeps or awaits inside a handler; whoever takes it wakes the actor.
+//!   So no wake-up is lost: what is pushed before the actor looks is seen, what is pushed after finds the waker.
+//! * `taken` is what the actor took last, `left` how much of it is not handled yet: `left <= taken`.
+//! * `queued + left + reserved` never exceeds the capacity but by results whose room had been reserved.
+//! * While senders wait, nobody overtakes them, and they are admitted in the order in which they began to wait.
+//! * No user code (drop of a message, waker) runs under the lock.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::task::{Context, Poll, Waker};
+
+use super::Mailbox;
+use super::overflow::{Load, Overflow, Verdict};
+use super::priority::Rank;
+use super::store::{Store, trim};
+use crate::error::Refusal;
+use crate::sync::{AtomicU8, AtomicUsize, Mutex, Ordering};
+
+/// Controls wait, or the actor is urged to stop.
+const CONTROLS: u8 = 1;
+/// Senders wait for room.
+const SENDERS: u8 = 2;
+/// The capacity of a mailbox without a bound.
+const UNBOUNDED: u32 = u32::MAX;
+/// Waiting senders are let in at the latest after this many handled messages: often enough to keep them busy, rare
+/// enough that the lock and the wake-ups do not show.
+const PORTION_LIMIT: u32 = 128;
+
+/// How strongly an actor is asked to end. A stronger urge replaces a weaker one, never the other way round.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Urge {
+    /// Take nothing more, handle what is queued, then stop.
+    Drain,
+    /// Finish the current message, then stop.
+    Stop,
+    /// Stop at the next await point.
+    Kill,
+}
+
+/// A message that was pushed, or was not.
+#[derive(Debug)]
+pub(crate) enum Pushed<T> {
+    /// It waits in the mailbox.
+    Queued,
+    /// It waits in the mailbox, and this one, the oldest, had to go.
+    Displaced(T),
+    /// The mailbox drops what comes last.
+    Dropped(T),
+    /// It was refused.
+    Refused(T, Refusal),
+}
+
+/// A message that was offered by a sender who can wait.
+#[derive(Debug)]
+pub(crate) enum Offered<T> {
+    /// Settled at once.
+    Settled(Pushed<T>),
+    /// It waits for room under this number.
+    Waits(u64),
+}
+
+/// What the actor finds when it looks.
+pub(crate) enum Next<T> {
+    /// Controls wait, or somebody urges: look at those first.
+    Controls,
+    /// The next message; what was taken with it is in the batch.
+    Message(T),
+    /// The mailbox is closed and holds nothing more.
+    Drained,
+}
+
+/// A snapshot for those who observe.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Figures {
+    /// Queued, and taken but not yet handled.
+    pub(crate) depth: usize,
+    /// The deepest it has been.
+    pub(crate) deepest: usize,
+    /// All messages ever put in.
+    pub(crate) accepted: u64,
+    /// Whether the actor sleeps and nothing is on its way to it.
+    pub(crate) idle: bool,
+}
+
+/// The concurrent part of a mailbox: messages `T`, controls `C`, and what its `owner` keeps beside it.
+///
+/// The order of the fields is kept, because it keeps apart what is read for every message (`attention`) from what
+/// senders write for every message (the lock and what follows it): on one cache line they would cost each message a
+/// transfer between cores.
+#[repr(C)]
+pub(crate) struct Inbox<T, C, H> {
+    attention: AtomicU8,
+    overflow: Overflow,
+    single: bool,
+    capacity: u32,
+    /// Waiting senders are let in, and `left` is told, after so many handled messages.
+    portion: u32,
+    left: AtomicUsize,
+    pub(crate) owner: H,
+    state: Mutex<State<T, C>>,
+}
+
+struct State<T, C> {
+    store: Store<T>,
+    controls: Option<Box<VecDeque<C>>>,
+    senders: Option<Box<Senders<T>>>,
+    waker: Option<Waker>,
+    accepted: u64,
+    taken: usize,
+    deepest: usize,
+    reserved: u32,
+    urge: Option<Urge>,
+    /// The waker is for controls only: a handler awaits, and messages must not disturb it.
+    controls_only: bool,
+    /// Takes no more messages.
+    closed: bool,
+    /// Takes no more controls either: the actor is gone.
+    finished: bool,
+}
+
+/// Senders that wait for room, in order.
+struct Senders<T> {
+    next_number: u64,
+    waiting: BTreeMap<u64, Sender<T>>,
+}
+
+struct Sender<T> {
+    rank: u8,
+    message: T,
+    waker: Waker,
+}
+
+impl<T, C, H> Inbox<T, C, H> {
+    /// An inbox as `mailbox` says, and the function that ranks its messages, if any.
+    pub(crate) fn new<M>(mailbox: Mailbox<M>, owner: H) -> (Self, Option<Rank<M>>) {
+        let capacity = mailbox.capacity.map_or(UNBOUNDED, |messages| {
+            u32::try_from(messages).unwrap_or(UNBOUNDED).min(UNBOUNDED - 1)
+        });
+        let ranked = mailbox.rank.is_some();
+        let bounded = mailbox.capacity.is_some();
+        let inbox = Self {
+            state: Mutex::new(State {
+                store: Store::new(ranked),
+                controls: None,
+                senders: None,
+                waker: None,
+                accepted: 0,
+                taken: 0,
+                deepest: 0,
+                reserved: 0,
+                urge: None,
+                controls_only: false,
+                closed: false,
+                finished: false,
+            }),
+            left: AtomicUsize::new(0),
+            attention: AtomicU8::new(0),
+            overflow: mailbox.overflow,
+            single: ranked || (bounded && mailbox.overflow == Overflow::DropOldest),
+            capacity,
+            portion: (capacity / 8).clamp(1, PORTION_LIMIT),
+            owner,
+        };
+        (inbox, mailbox.rank)
+    }
+
+    /// The most messages it holds; `usize::MAX` without a bound.
+    pub(crate) fn capacity(&self) -> usize {
+        if self.capacity == UNBOUNDED { usize::MAX } else { self.capacity as usize }
+    }
+
+    // ---- senders ----------------------------------------------------------------------------------------------
+
+    /// Puts a message in, or says why not. Never waits.
+    pub(crate) fn push(&self, rank: u8, message: T) -> Pushed<T> {
+        let mut state = self.state.lock();
+        let pushed = self.place(&mut state, rank, message);
+        let waker = if matches!(pushed, Pushed::Queued) { state.wake_for_message() } else { None };
+        drop(state);
+        wake(waker);
+        pushed
+    }
+
+    /// Puts a message in, or lets it wait for room in order.
+    pub(crate) fn offer(&self, rank: u8, message: T, cx: &Context<'_>) -> Offered<T> {
+        let mut state = self.state.lock();
+        let pushed = match self.place(&mut state, rank, message) {
+            Pushed::Refused(message, Refusal::Full { .. }) => {
+                self.attention.fetch_or(SENDERS, Ordering::Relaxed);
+                return Offered::Waits(state.senders().enter(rank, message, cx.waker().clone()));
+            }
+            pushed => pushed,
+        };
+        let waker = if matches!(pushed, Pushed::Queued) { state.wake_for_message() } else { None };
+        drop(state);
+        wake(waker);
+        Offered::Settled(pushed)
+    }
+
+    /// Whether the message that waits under `number` is in.
+    pub(crate) fn poll_admitted(&self, number: u64, cx: &Context<'_>) -> Poll<Result<(), (T, Refusal)>> {
+        let mut state = self.state.lock();
+        let closed = state.closed;
+        let waiting = &mut state.senders().waiting;
+        if !waiting.contains_key(&number) {
+            return Poll::Ready(Ok(()));
+        }
+        if closed {
+            let sender = waiting.remove(&number).map(|sender| sender.message);
+            drop(state);
+            return sender.map_or(Poll::Ready(Ok(())), |message| Poll::Ready(Err((message, Refusal::Stopped))));
+        }
+        if let Some(sender) = waiting.get_mut(&number) {
+            sender.waker.clone_from(cx.waker());
+        }
+        Poll::Pending
+    }
+
+    /// Takes back a message that waits for room. `None` when it is in already.
+    pub(crate) fn withdraw(&self, number: u64) -> Option<T> {
+        let mut state = self.state.lock();
+        let sender = state.senders().waiting.remove(&number);
+        drop(state);
+        sender.map(|sender| sender.message)
+    }
+
+    /// Keeps room for one message which [`fulfil`](Self::fulfil) or [`release`](Self::release) settles. The message
+    /// that had to go for it, if any, is returned.
+    pub(crate) fn reserve(&self) -> Result<Option<T>, Refusal> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(Refusal::Stopped);
+        }
+        let capacity = self.capacity();
+        let displaced = match self.overflow.decide(self.load(&state)) {
+            Verdict::Queue => None,
+            Verdict::DisplaceOldest => state.store.pop(),
+            Verdict::Refuse => return Err(Refusal::Full { capacity }),
+            Verdict::Drop => return Err(Refusal::Overflowed { capacity }),
+        };
+        state.reserved += 1;
+        Ok(displaced)
+    }
+
+    /// Puts in a message whose room was reserved. Gives it back when the actor has stopped.
+    pub(crate) fn fulfil(&self, rank: u8, message: T) -> Result<(), T> {
+        let mut state = self.state.lock();
+        state.reserved = state.reserved.saturating_sub(1);
+        if state.finished {
+            return Err(message);
+        }
+        self.insert(&mut state, rank, message);
+        let waker = state.wake_for_message();
+        drop(state);
+        wake(waker);
+        Ok(())
+    }
+
+    /// Gives back reserved room unused.
+    pub(crate) fn release(&self) {
+        let mut state = self.state.lock();
+        state.reserved = state.reserved.saturating_sub(1);
+        let waker = state.wake_for_control();
+        drop(state);
+        wake(waker);
+    }
+
+    // ---- the runtime ------------------------------------------------------------------------------------------
+
+    /// Hands a control to the actor. Gives it back when the actor is gone.
+    pub(crate) fn control(&self, control: C) -> Result<(), C> {
+        let mut state = self.state.lock();
+        if state.finished {
+            return Err(control);
+        }
+        state.controls.get_or_insert_default().push_back(control);
+        self.attention.fetch_or(CONTROLS, Ordering::Relaxed);
+        let waker = state.wake_for_control();
+        drop(state);
+        wake(waker);
+        Ok(())
+    }
+
+    /// Urges the actor to end.
+    pub(crate) fn urge(&self, urge: Urge) {
+        let mut state = self.state.lock();
+        if state.finished || state.urge >= Some(urge) {
+            return;
+        }
+        state.urge = Some(urge);
+        self.attention.fetch_or(CONTROLS, Ordering::Relaxed);
+        let waker = state.wake_for_control();
+        drop(state);
+        wake(waker);
+    }
+
+    /// How strongly the actor is urged to end, if at all. Sticky: an urge is never taken back.
+    pub(crate) fn urged(&self) -> Option<Urge> {
+        self.state.lock().urge
+    }
+
+    pub(crate) fn figures(&self) -> Figures {
+        let state = self.state.lock();
+        let asleep = state.waker.is_some() && !state.controls_only;
+        let waits = state.store.len() > 0 || state.reserved > 0 || state.controls.as_ref().is_some_and(|c| !c.is_empty());
+        Figures {
+            depth: state.store.len() + self.left(&state),
+            deepest: state.deepest,
+            accepted: state.accepted,
+            idle: state.finished || (asleep && !waits),
+        }
+    }
+
+    // ---- the actor --------------------------------------------------------------------------------------------
+
+    /// Whether controls want attention. Cheap: asked between any two messages.
+    pub(crate) fn wants_control(&self) -> bool {
+        self.attention.load(Ordering::Relaxed) & CONTROLS != 0
+    }
+
+    /// The next control.
+    pub(crate) fn next_control(&self) -> Option<C> {
+        let mut state = self.state.lock();
+        let control = state.controls.as_mut().and_then(|controls| controls.pop_front());
+        if control.is_none() {
+            self.attention.fetch_and(!CONTROLS, Ordering::Relaxed);
+        }
+        control
+    }
+
+    /// Waits for something to do. `batch` is empty, and receives what follows the message that is returned.
+    pub(crate) fn poll_next(&self, batch: &mut VecDeque<T>, cx: &Context<'_>) -> Poll<Next<T>> {
+        let mut state = self.state.lock();
+        state.waker = None;
+        state.taken = 0;
+        self.left.store(0, Ordering::Relaxed);
+        if self.attention.load(Ordering::Relaxed) & CONTROLS != 0 {
+            return Poll::Ready(Next::Controls);
+        }
+        let admitted = self.admit(&mut state);
+        let next = if self.single { state.store.pop() } else { state.store.take_all(batch) };
+        if let Some(message) = next {
+            state.taken = 1 + batch.len();
+            self.left.store(state.taken, Ordering::Relaxed);
+            drop(state);
+            wake_all(admitted);
+            return Poll::Ready(Next::Message(message));
+        }
+        if state.closed && state.reserved == 0 {
+            return Poll::Ready(Next::Drained);
+        }
+        state.waker = Some(cx.waker().clone());
+        state.controls_only = false;
+        state.store.trim();
+        trim(batch);
+        Poll::Pending
+    }
+
+    /// One more message is handled, `left` of those taken are not. From time to time this is told to the senders, and
+    /// those that wait are let in: `since` counts the messages since the last time.
+    pub(crate) fn handled(&self, left: usize, since: &mut u32) {
+        *since += 1;
+        if *since >= self.portion {
+            *since = 0;
+            self.tell_left(left);
+        }
+    }
+
+    /// Tells the senders how many of the messages taken are not handled yet.
+    pub(crate) fn tell_left(&self, left: usize) {
+        self.left.store(left, Ordering::Relaxed);
+        if self.attention.load(Ordering::Relaxed) & SENDERS != 0 {
+            let mut state = self.state.lock();
+            let admitted = self.admit(&mut state);
+            drop(state);
+            wake_all(admitted);
+        }
+    }
+
+    /// A handler awaits: only controls may wake it, besides what it waits for. Lets waiting senders in, since this
+    /// may take long, and returns how strongly the actor is urged to end.
+    pub(crate) fn pause(&self, left: usize, cx: &Context<'_>) -> Option<Urge> {
+        self.left.store(left, Ordering::Relaxed);
+        let mut state = self.state.lock();
+        let admitted = self.admit(&mut state);
+        if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            state.waker = Some(cx.waker().clone());
+        }
+        state.controls_only = true;
+        let urge = state.urge;
+        drop(state);
+        wake_all(admitted);
+        urge
+    }
+
+    /// Waits for a control or an urge that was not there before; messages stay where they are.
+    pub(crate) fn poll_control(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        if self.attention.load(Ordering::Relaxed) & CONTROLS != 0 {
+            return Poll::Ready(());
+        }
+        state.waker = Some(cx.waker().clone());
+        state.controls_only = true;
+        Poll::Pending
+    }
+
+    /// The actor is awake for a reason of its own (a timer): it no longer counts as asleep.
+    pub(crate) fn rouse(&self) {
+        self.state.lock().waker = None;
+    }
+
+    /// Takes no more messages. Senders that wait get theirs back.
+    pub(crate) fn close(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        let waiting: Vec<_> = match &state.senders {
+            Some(senders) => senders.waiting.values().map(|sender| sender.waker.clone()).collect(),
+            None => Vec::new(),
+        };
+        drop(state);
+        wake_all(waiting);
+    }
+
+    /// The actor is gone: takes nothing any more, and returns what nobody will handle.
+    pub(crate) fn finish(&self) -> (Vec<T>, Vec<C>) {
+        self.close();
+        let mut state = self.state.lock();
+        state.finished = true;
+        state.waker = None;
+        state.taken = 0;
+        self.left.store(0, Ordering::Relaxed);
+        let messages = std::iter::from_fn(|| state.store.pop()).collect();
+        let controls = state.controls.take().map(|controls| controls.into_iter().collect()).unwrap_or_default();
+        state.store.trim();
+        drop(state);
+        (messages, controls)
+    }
+
+    // ---- inside -----------------------------------------------------------------------------------------------
+
+    /// Puts a message where its turn is, or says why not.
+    fn place(&self, state: &mut State<T, C>, rank: u8, message: T) -> Pushed<T> {
+        if state.closed {
+            return Pushed::Refused(message, Refusal::Stopped);
+        }
+        if self.capacity == UNBOUNDED {
+            self.insert(state, rank, message);
+            return Pushed::Queued;
+        }
+        match self.overflow.decide(self.load(state)) {
+            Verdict::Queue => {
+                self.insert(state, rank, message);
+                Pushed::Queued
+            }
+            Verdict::DisplaceOldest => {
+                let oldest = state.store.pop();
+                self.insert(state, rank, message);
+                oldest.map_or(Pushed::Queued, Pushed::Displaced)
+            }
+            Verdict::Drop => Pushed::Dropped(message),
+            Verdict::Refuse => Pushed::Refused(message, Refusal::Full { capacity: self.capacity() }),
+        }
+    }
+
+    fn insert(&self, state: &mut State<T, C>, rank: u8, message: T) {
+        state.store.push(rank, message);
+        state.accepted += 1;
+        // `taken` is an upper bound that costs nothing; the exact figure is on a cache line the actor writes to.
+        if state.store.len() + state.taken > state.deepest {
+            state.deepest = state.deepest.max(state.store.len() + self.left(state));
+        }
+    }
+
+    fn load(&self, state: &State<T, C>) -> Load {
+        let queued = state.store.len();
+        let contested = state.senders.as_ref().is_some_and(|senders| !senders.waiting.is_empty());
+        let reserved = state.reserved as usize;
+        let capacity = self.capacity();
+        let in_hand = match self.overflow {
+            // What is being handled can no longer be dropped, so it does not count.
+            Overflow::DropOldest => 0,
+            _ if queued + reserved + state.taken < capacity => state.taken,
+            _ => self.left(state),
+        };
+        Load { depth: queued + reserved + in_hand, queued, capacity, contested }
+    }
+
+    fn left(&self, state: &State<T, C>) -> usize {
+        state.taken.min(self.left.load(Ordering::Relaxed))
+    }
+
+    /// Lets in those who wait, in order, as far as there is room.
+    fn admit(&self, state: &mut State<T, C>) -> Vec<Waker> {
+        let mut admitted = Vec::new();
+        if self.attention.load(Ordering::Relaxed) & SENDERS == 0 || state.closed {
+            return admitted;
+        }
+        let load = self.load(state);
+        let mut room = load.capacity.saturating_sub(load.depth);
+        while room > 0 {
+            let Some((_, sender)) = state.senders().waiting.pop_first() else { break };
+            self.insert(state, sender.rank, sender.message);
+            admitted.push(sender.waker);
+            room -= 1;
+        }
+        if state.senders().waiting.is_empty() {
+            self.attention.fetch_and(!SENDERS, Ordering::Relaxed);
+        }
+        admitted
+    }
+}
+
+impl<T, C> State<T, C> {
+    fn senders(&mut self) -> &mut Senders<T> {
+        self.senders.get_or_insert_with(|| Box::new(Senders { next_number: 0, waiting: BTreeMap::new() }))
+    }
+
+    fn wake_for_message(&mut self) -> Option<Waker> {
+        if self.controls_only { None } else { self.waker.take() }
+    }
+
+    fn wake_for_control(&mut self) -> Option<Waker> {
+        self.waker.take()
+    }
+}
+
+impl<T> Senders<T> {
+    fn enter(&mut self, rank: u8, message: T, waker: Waker) -> u64 {
+        let number = self.next_number;
+        self.next_number += 1;
+        self.waiting.insert(number, Sender { rank, message, waker });
+        number
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+fn wake_all(wakers: Vec<Waker>) {
+    wakers.into_iter().for_each(Waker::wake);
+}

@@ -1,0 +1,1 @@
+//! What holds of the inbox, whatever comes in which order?

@@ -1,0 +1,38 @@
+//! Which locks and atomics do the concurrent parts stand on?
+//!
+//! The mailbox, the reply slot and the list of watchers take their primitives from here, so that one switch,
+//! `--cfg omnitron_loom`, puts loom's checked versions underneath and every interleaving can be explored.
+//! Nothing else in the crate needs this module.
+
+#[cfg(not(omnitron_loom))]
+pub(crate) use parking_lot::Mutex;
+#[cfg(not(omnitron_loom))]
+pub(crate) use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicU8, AtomicUsize, Ordering, fence},
+};
+
+#[cfg(omnitron_loom)]
+pub(crate) use self::checked::{Arc, Mutex, Weak};
+#[cfg(omnitron_loom)]
+pub(crate) use loom::sync::atomic::{AtomicU8, AtomicUsize, Ordering, fence};
+
+/// loom's types behind the same names and signatures as the real ones.
+#[cfg(omnitron_loom)]
+mod checked {
+    pub(crate) use std::sync::{Arc, Weak};
+
+    /// A loom mutex with the signature of `parking_lot`'s: no poisoning.
+    #[derive(Debug, Default)]
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+            self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        }
+    }
+}

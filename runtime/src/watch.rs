@@ -1,0 +1,73 @@
+//! Who is told when an actor has ended, and how is that told exactly once?
+//!
+//! Each actor keeps a list of those who watch it, and each watcher a set of those it watches. Ending takes the list,
+//! once; what comes too late for the list learns so at once, and tells itself.
+//!
+//! # Invariants
+//!
+//! * After [`end`](Watchers::end) the list takes nobody more: [`add`](Watchers::add) gives the watcher back.
+//! * A watcher is in a list at most once.
+//! * A notice counts only while its target is in the watcher's own set, and takes it out: never twice, and never
+//!   after `unwatch`.
+
+use std::collections::BTreeMap;
+
+use crate::sync::Mutex;
+
+/// Those who want to know when one actor has ended. `W` is how they are told.
+pub(crate) struct Watchers<W> {
+    state: Mutex<State<W>>,
+}
+
+/// A list of watchers by number, or the fact that all is over.
+enum State<W> {
+    Nobody,
+    Waiting(Box<List<W>>),
+    Ended,
+}
+
+/// Most actors have no watcher: what they would need lies behind one pointer.
+struct List<W> {
+    by_number: BTreeMap<u64, W>,
+}
+
+impl<W> Watchers<W> {
+    pub(crate) fn new() -> Self {
+        Self { state: Mutex::new(State::Nobody) }
+    }
+
+    /// Enters a watcher under its number. Gives it back when the actor has ended: it is to be told at once.
+    pub(crate) fn add(&self, number: u64, watcher: W) -> Result<(), W> {
+        let mut state = self.state.lock();
+        if matches!(*state, State::Nobody) {
+            *state = State::Waiting(Box::new(List { by_number: BTreeMap::new() }));
+        }
+        match &mut *state {
+            State::Waiting(list) => list.by_number.entry(number).or_insert(watcher),
+            State::Nobody | State::Ended => return Err(watcher),
+        };
+        Ok(())
+    }
+
+    /// Takes a watcher out again, if it is in.
+    pub(crate) fn remove(&self, number: u64) {
+        let mut state = self.state.lock();
+        if let State::Waiting(list) = &mut *state {
+            let taken = list.by_number.remove(&number);
+            drop(state);
+            drop(taken);
+        }
+    }
+
+    /// The actor has ended: returns those who are to be told. The second time there are none.
+    pub(crate) fn end(&self) -> Vec<W> {
+        match std::mem::replace(&mut *self.state.lock(), State::Ended) {
+            State::Waiting(list) => list.by_number.into_values().collect(),
+            State::Nobody | State::Ended => Vec::new(),
+        }
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(*self.state.lock(), State::Ended)
+    }
+}

@@ -1,0 +1,11 @@
+//! An actor runtime for Rust: supervised actors with names, mailboxes, asks, timers, and deterministic tests.
+//!
+//! ```
+#![doc = include_str!("../examples/hello.rs")]
+//! ```
+//!
+//! What is promised, and the test of each promise: `docs/guarantees.md`. How it works inside: `ARCHITECTURE.md`.
+
+pub mod prelude;
+
+pub use omnitron_runtime::*;
