@@ -74,7 +74,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             ("--", None) => options = false,
             ("--help" | "-h", None) => return Ok(Command::Help),
             ("--faults", value) => {
-                once(name, &mut chance, probability(&value_of(name, value, &mut arguments)?)?)?
+                once(name, &mut chance, probability(&value_of(name, value, &mut arguments)?)?)?;
             }
             ("--seed", value) => once(name, &mut seed, whole(&value_of(name, value, &mut arguments)?)?)?,
             _ => return Err(BadArgument(format!("there is no option {text}"))),
@@ -137,20 +137,20 @@ mod tests {
         parse(arguments.iter().map(OsString::from)).map_err(|bad| bad.to_string())
     }
 
-    fn run(file: &str, chance: f64, seed: u64) -> Result<Command, String> {
-        Ok(Command::Run(Options { file: file.into(), faults: Faults { chance, seed } }))
+    fn run(file: &str, chance: f64, seed: u64) -> Command {
+        Command::Run(Options { file: file.into(), faults: Faults { chance, seed } })
     }
 
     #[test]
     fn no_argument_means_the_shipped_month_without_faults() {
-        assert_eq!(parse_all(&[]), run(DEFAULT_FILE, 0.0, 1));
+        assert_eq!(parse_all(&[]), Ok(run(DEFAULT_FILE, 0.0, 1)));
     }
 
     #[test]
     fn options_come_in_any_order_and_both_spellings() {
-        assert_eq!(parse_all(&["a.csv", "--faults", "0.05", "--seed", "7"]), run("a.csv", 0.05, 7));
-        assert_eq!(parse_all(&["--seed=7", "--faults=0.9", "a.csv"]), run("a.csv", 0.9, 7));
-        assert_eq!(parse_all(&["--", "--faults"]), run("--faults", 0.0, 1));
+        assert_eq!(parse_all(&["a.csv", "--faults", "0.05", "--seed", "7"]), Ok(run("a.csv", 0.05, 7)));
+        assert_eq!(parse_all(&["--seed=7", "--faults=0.9", "a.csv"]), Ok(run("a.csv", 0.9, 7)));
+        assert_eq!(parse_all(&["--", "--faults"]), Ok(run("--faults", 0.0, 1)));
         assert_eq!(parse_all(&["a.csv", "--help"]), Ok(Command::Help));
     }
 

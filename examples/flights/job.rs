@@ -42,7 +42,8 @@ pub(crate) struct Notes<'a> {
 }
 
 impl Notes<'_> {
-    fn say(&mut self, text: fmt::Arguments<'_>) {
+    /// Writes a line, above the bar if there is one.
+    pub(crate) fn say(&mut self, text: fmt::Arguments<'_>) {
         // A note that cannot be written must not keep the table from being written.
         let _ = self.bar.suspend(|| writeln!(self.out, "{text}"));
     }
@@ -120,25 +121,28 @@ async fn count_in(
     Ok((answers, figures))
 }
 
-/// Hands out every row and returns when every one is answered for. Reading blocks the thread, which is the program's
-/// own and runs no actor.
+/// Hands out every row and returns when every one is answered for, also when the file turns out to be broken: what
+/// was wrong with the rows before that place is worth knowing. Reading blocks the thread, which is the program's own
+/// and runs no actor.
 async fn feed(pool: &ActorRef<ParseMsg>, input: &mut Input, rejects: &mut Rejects) -> Result<(), RunError> {
     let mut in_flight = JoinSet::new();
-    while let Some(line) = input.next_line().map_err(RunError::Input)? {
-        match line {
-            Line::Malformed(malformed) => rejects.add(malformed),
-            Line::Row(row) => {
+    let end = loop {
+        match input.next_line() {
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(RunError::Input(error)),
+            Ok(Some(Line::Malformed(malformed))) => rejects.add(malformed),
+            Ok(Some(Line::Row(row))) => {
                 if in_flight.len() == IN_FLIGHT {
                     settle(in_flight.join_next().await, rejects)?;
                 }
                 in_flight.spawn(offer(pool.clone(), Arc::new(row)));
             }
         }
-    }
+    };
     while !in_flight.is_empty() {
         settle(in_flight.join_next().await, rejects)?;
     }
-    Ok(())
+    end
 }
 
 /// Offers a row to the parsers until one answers for it.

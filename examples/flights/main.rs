@@ -6,14 +6,12 @@
 //! cargo run --release --example flights -- --faults 0.05
 //! ```
 //!
-//! `job.rs` is the place to start reading: it spawns `/user/fleet`, `/user/airports` and `/user/carriers` (`registry.rs`),
-//! each with an actor per name, and `/user/parsers` (`parser.rs`), hands out the rows of the file (`input.rs`, `record.rs`),
-//! and asks the actors for what they counted (`tally.rs`, `report.rs`). `faults.rs` makes them fail, `patience.rs` asks again.
-//!
-//! The table goes to standard output, everything else to standard error. Exit code 1: the file is not what it should be;
-//! 2: the arguments are not.
+//! `job.rs` is the place to start reading: it spawns `/user/fleet`, `/user/airports` and `/user/carriers`
+//! (`registry.rs`), each with an actor per name, and `/user/parsers` (`parser.rs`), hands out the rows of the file
+//! (`input.rs`, `record.rs`), and asks the actors for what they counted (`tally.rs`, `report.rs`). `faults.rs` makes
+//! them fail, `patience.rs` asks again.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -24,38 +22,16 @@ mod input;
 mod job;
 mod parser;
 mod patience;
+mod program;
 mod record;
 mod registry;
 mod report;
 mod tally;
 
-use arguments::Command;
-use job::{Notes, RunError};
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    let options = match arguments::parse(std::env::args_os().skip(1)) {
-        Ok(Command::Run(options)) => options,
-        Ok(Command::Help) => {
-            // Not `print!`, which panics when the reader of a pipe has gone.
-            let _ = io::stdout().write_all(arguments::HELP.as_bytes());
-            return ExitCode::SUCCESS;
-        }
-        Err(bad) => {
-            eprintln!("error: {bad}\n\n{}", arguments::HELP);
-            return ExitCode::from(2);
-        }
-    };
-    let mut notes = Notes { bar: progress_bar(), out: &mut io::stderr() };
-    match job::run(&options, &mut io::stdout(), &mut notes).await {
-        Ok(()) => ExitCode::SUCCESS,
-        // Whoever closed the pipe has seen enough.
-        Err(RunError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let mut notes = job::Notes { bar: progress_bar(), out: &mut io::stderr() };
+    ExitCode::from(program::run(std::env::args_os().skip(1), &mut io::stdout(), &mut notes).await)
 }
 
 /// Follows the bytes of the file; nothing when nobody watches.

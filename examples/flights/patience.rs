@@ -30,8 +30,9 @@ impl Patience {
     /// [`GaveUp`] when it is not. The message **may** have been acted on.
     pub(crate) fn spend<E: Error + 'static>(&mut self, error: &AskError<E>) -> Result<(), GaveUp> {
         let worth_it = match error {
-            AskError::Failed(_) | AskError::Cycle { .. } => false,
-            AskError::Refused(Refusal::ShuttingDown | Refusal::SystemStopped) => false,
+            AskError::Failed(_)
+            | AskError::Cycle { .. }
+            | AskError::Refused(Refusal::ShuttingDown | Refusal::SystemStopped) => false,
             AskError::TimedOut { .. }
             | AskError::Expired { .. }
             | AskError::Refused(Refusal::TimedOut { .. }) => {

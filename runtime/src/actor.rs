@@ -127,9 +127,10 @@ pub trait Actor: Sized + Send + 'static {
         self.started(ctx)
     }
 
-    /// Runs when the actor stops, after its children have ended, and before its state is dropped. It has no more time
-    /// than the [stop grace](crate::Spawn::stop_grace). Not called after a restart, nor when the actor never started.
-    /// Default: nothing.
+    /// Runs when the actor stops, also because of a failure, after its children have ended, and before its state is
+    /// dropped. It has no more time than the [stop grace](crate::Spawn::stop_grace). Not called on an actor that a
+    /// restart replaces ([`pre_restart`](Self::pre_restart) is), nor on one whose start was not completed. Default:
+    /// nothing.
     ///
     /// # Errors
     ///

@@ -250,13 +250,13 @@ impl<M> Eq for ActorRef<M> {}
 
 impl<M> Hash for ActorRef<M> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.cell.inbox.owner.id.hash(state);
+        self.cell.inbox.owner.local_id().hash(state);
     }
 }
 
 impl<M> fmt::Debug for ActorRef<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ActorRef({}#{})", self.cell.inbox.owner.path, self.cell.inbox.owner.id)
+        write!(f, "ActorRef({}#{})", self.cell.inbox.owner.path, self.cell.inbox.owner.local_id())
     }
 }
 

@@ -25,6 +25,7 @@ use crate::error::{AskError, Refusal};
 use crate::path::ActorPath;
 use crate::reply::{Answer, Loss, ReplyTo, Slot};
 use crate::sync::Arc;
+use crate::system::Core;
 
 /// Slots kept per thread and type of reply. More than this many asks at once allocate.
 const POOL_LIMIT: usize = 1024;
@@ -75,7 +76,7 @@ impl<M: Send + 'static, T: Send + 'static, F> Ask<M, T, F> {
         let Some(make) = self.make.take() else { panic!("an ask was polled after it was ready") };
         let cell = &self.to.cell;
         let head = cell.head();
-        let chain = chain::for_question_to(head.id).map_err(|chain| cycle(chain, &head.path))?;
+        let chain = chain::for_question_to(head.id).map_err(|chain| cycle(&head.core, &chain, &head.path))?;
         let deadlines = &head.core.deadlines;
         let slot = take_slot::<T>(deadlines);
         slot.begin(deadlines.tick_after(self.limit()), chain);
@@ -130,9 +131,11 @@ impl<M: Send + 'static, T: Send + 'static, F> Ask<M, T, F> {
     }
 }
 
-/// The chain, closed by the target.
-fn cycle(mut chain: Vec<ActorPath>, target: &ActorPath) -> AskError {
-    chain.push(target.clone());
+/// The chain, by names, closed by the target. All of them live: they wait inside their handlers.
+fn cycle(core: &Core, chain: &[u64], target: &ActorPath) -> AskError {
+    let living = core.registry.all();
+    let name = |id: &u64| living.iter().find(|cell| cell.head().id == *id).map(|cell| cell.head().path.clone());
+    let chain = chain.iter().filter_map(name).chain([target.clone()]).collect();
     AskError::Cycle { chain }
 }
 

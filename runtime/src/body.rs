@@ -1,6 +1,6 @@
 //! How does one actor run?
 //!
-//! Each actor is a task: this loop. It takes controls, timers and messages, one at a time, and calls the user's hooks.
+//! One activation at a time, by this loop. It takes controls, timers and messages, one at a time, and calls the user's hooks.
 //! It is the only caller of `receive`, `signal`, `started` and `post_restart`; what happens when one of them fails is in
 //! [`recovery`](crate::recovery), how an actor ends in [`ending`](crate::ending).
 //!
@@ -13,7 +13,6 @@
 
 use std::any::type_name;
 use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,7 +20,7 @@ use std::task::{Context as Poller, Poll};
 
 use crate::actor::{Actor, Signal};
 use crate::cell::{Cell, Control, Envelope, Verdict};
-use crate::chain::{self, Frame};
+use crate::chain::{self, Frame, Link};
 use crate::context::{Context, Doing};
 use crate::dead_letters::Reason;
 use crate::failure::{Crash, Failure};
@@ -35,6 +34,9 @@ use crate::supervision::budget::RestartBudget;
 /// Messages that one activation handles before it gives way: long enough to pay for the switch, short enough that
 /// other tasks of the thread do not notice a busy actor.
 const BUDGET_MESSAGES: u32 = 128;
+/// An actor that ran out of messages after a batch gives way so many times before it sleeps: more often than not the
+/// next batch is on its way, and a sleeping worker thread costs thousands of messages to wake.
+const LINGER_TURNS: u8 = 8;
 /// A timer that is due waits for at most so many messages.
 const TIMER_LOOK_MESSAGES: u32 = 32;
 
@@ -43,60 +45,62 @@ pub(crate) struct Body<A: Actor> {
     pub(crate) actor: Option<A>,
     pub(crate) ctx: Context<A>,
     pub(crate) factory: Factory<A>,
-    pub(crate) supervised: Option<Box<Supervised>>,
-    pub(crate) start: Start,
-    pub(crate) frame: Frame,
-    key: usize,
-    pub(crate) ended: bool,
+    pub(crate) choices: Option<Box<Choices>>,
+    /// The restart that is under way.
+    pub(crate) again: Option<Box<Again>>,
+    /// How this actor stands in a chain of asks at whose top it is; made when it first asks.
+    pub(crate) link: Option<Arc<Link>>,
 }
 
-/// What is only needed by an actor with a choice of its own, or that has failed.
-pub(crate) struct Supervised {
+/// What is only needed by an actor with options of its own, or that has failed.
+pub(crate) struct Choices {
+    pub(crate) limits: Limits,
     pub(crate) supervision: Supervision,
     pub(crate) budget: RestartBudget,
     /// Restarts within the window, the last one included.
     pub(crate) recent: u32,
 }
 
-/// How the next incarnation begins.
-pub(crate) enum Start {
-    /// For the first time.
-    First,
-    /// After this failure; the siblings wait for it, or do not.
-    Again { crash: Crash, in_group: bool },
-    /// It runs.
-    Done,
+/// A restart that is under way.
+pub(crate) struct Again {
+    pub(crate) crash: Crash,
+    /// Whether siblings wait for it.
+    pub(crate) in_group: bool,
 }
 
 /// Why the loop was left.
 pub(crate) enum Exit {
+    /// Nothing to do: it sleeps until it is woken.
+    Idle,
     Stop,
     Failed(Failure),
     /// A sibling's failure restarts this actor as well.
     Halt(Crash),
 }
 
+impl Choices {
+    pub(crate) fn new(supervision: Supervision, limits: Limits) -> Self {
+        let budget = supervision.budget();
+        Self { limits, supervision, budget, recent: 0 }
+    }
+}
+
 impl<A: Actor> Body<A> {
     pub(crate) fn new(
         cell: Arc<Cell<A::Msg>>,
-        key: usize,
+        key: u32,
         factory: Factory<A>,
         supervision: Option<Box<Supervision>>,
-        limits: Option<Box<Limits>>,
+        limits: Limits,
     ) -> Self {
-        let frame = Frame::of(cell.clone());
         Self {
             actor: None,
-            ctx: Context::new(cell, limits),
+            ctx: Context::new(cell, key, limits),
             factory,
-            supervised: supervision.map(|supervision| {
-                let budget = supervision.budget();
-                Box::new(Supervised { supervision: *supervision, budget, recent: 0 })
-            }),
-            start: Start::First,
-            frame,
-            key,
-            ended: false,
+            choices: (supervision.is_some() || limits != Limits::DEFAULT)
+                .then(|| Box::new(Choices::new(supervision.map(|it| *it).unwrap_or_default(), limits))),
+            again: None,
+            link: None,
         }
     }
 
@@ -104,41 +108,35 @@ impl<A: Actor> Body<A> {
         self.ctx.cell()
     }
 
-    pub(crate) fn key(&self) -> usize {
-        self.key
+    pub(crate) fn limits(&self) -> Limits {
+        self.choices.as_ref().map_or(Limits::DEFAULT, |choices| choices.limits)
     }
 }
 
-/// The life of an actor, from its first start to its end.
-pub(crate) async fn live<A: Actor>(mut body: Body<A>) {
-    loop {
-        let exit = {
-            let Body { actor, ctx, factory, start, frame, .. } = &mut body;
-            caught(frame, pin!(work(actor, ctx, factory, start))).await.unwrap_or_else(Exit::Failed)
-        };
-        // The rare ways are boxed: most actors never need their room.
-        let goes_on = match exit {
-            Exit::Stop => false,
-            Exit::Failed(failure) => Box::pin(body.recover(failure)).await,
-            Exit::Halt(crash) => Box::pin(body.halt(crash)).await,
-        };
-        if !goes_on {
-            return Box::pin(body.end()).await;
-        }
-    }
+/// One activation: handles what there is, until there is nothing more or a reason to leave.
+pub(crate) async fn turn<A: Actor>(mut body: Box<Body<A>>) -> (Box<Body<A>>, Exit) {
+    let exit = {
+        let limits = body.limits();
+        let Body { actor, ctx, factory, again, link, .. } = &mut *body;
+        let id = ctx.cell().head().id;
+        let mut frame = Frame::at_the_top(link);
+        let exit = caught(id, &mut frame, pin!(work(actor, ctx, factory, again, limits))).await;
+        *link = frame.into_link();
+        exit.unwrap_or_else(Exit::Failed)
+    };
+    (body, exit)
 }
 
 /// Polls user code inside the frame of its actor, and turns a panic into a failure.
-pub(crate) async fn caught<F: Future>(frame: &mut Frame, mut future: Pin<&mut F>) -> Result<F::Output, Failure> {
-    poll_fn(|cx| {
-        chain::exchange(frame);
-        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
-        chain::exchange(frame);
-        match polled {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-            Err(panic) => Poll::Ready(Err(Failure::panicked(panic))),
-        }
+pub(crate) async fn caught<F: Future>(
+    actor: u64,
+    frame: &mut Frame,
+    mut future: Pin<&mut F>,
+) -> Result<F::Output, Failure> {
+    poll_fn(|cx| match frame.enter(actor, || future.as_mut().poll(cx)) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+        Err(failure) => Poll::Ready(Err(failure)),
     })
     .await
 }
@@ -148,22 +146,22 @@ async fn work<A: Actor>(
     actor: &mut Option<A>,
     ctx: &mut Context<A>,
     factory: &mut Factory<A>,
-    start: &mut Start,
+    again: &mut Option<Box<Again>>,
+    limits: Limits,
 ) -> Exit {
     let cell = ctx.cell().clone();
     let actor = match actor {
         Some(actor) => actor,
         None => {
-            ctx.doing = if matches!(start, Start::First) { Doing::Starting } else { Doing::Restarting };
+            ctx.doing = if again.is_none() { Doing::Starting } else { Doing::Restarting };
             actor.insert(factory())
         }
     };
-    if !matches!(start, Start::Done)
-        && let Err(exit) = Box::pin(begin(actor, ctx, start)).await
+    if !ctx.begun
+        && let Err(exit) = Box::pin(begin(actor, ctx, again, limits)).await
     {
         return exit;
     }
-    let limits = ctx.limits();
     let mut since_yield = 0;
     let mut since_told = 0;
     let mut since_timers = TIMER_LOOK_MESSAGES;
@@ -171,10 +169,10 @@ async fn work<A: Actor>(
         if ctx.stopping {
             return Exit::Stop;
         }
-        if cell.inbox.wants_control() || ctx.rare.as_ref().is_some_and(|rare| !rare.signals.is_empty()) {
+        if cell.inbox.wants_control() || ctx.rare.as_ref().is_some_and(|rare| !rare.notices.is_empty()) {
             match next_signal(ctx) {
                 Ok(Some(signal)) => {
-                    if let Err(exit) = Box::pin(handle_signal(actor, ctx, signal)).await {
+                    if let Err(exit) = Box::pin(handle_signal(actor, ctx, signal, limits)).await {
                         return exit;
                     }
                     continue;
@@ -186,10 +184,11 @@ async fn work<A: Actor>(
         let queued = if since_timers < TIMER_LOOK_MESSAGES { ctx.batch.pop_front() } else { None };
         let envelope = match queued {
             Some(envelope) => envelope,
-            None => match poll_fn(|cx| next_work(&cell, ctx, &mut since_timers, cx)).await {
-                Work::Message(envelope) => envelope,
-                Work::Look => continue,
-                Work::Drained => return Exit::Stop,
+            None => match poll_fn(|cx| Poll::Ready(next_work(&cell, ctx, &mut since_timers, cx))).await {
+                Poll::Ready(Work::Message(envelope)) => envelope,
+                Poll::Ready(Work::Look) => continue,
+                Poll::Ready(Work::Drained) => return Exit::Stop,
+                Poll::Pending => return Exit::Idle,
             },
         };
         since_timers += u32::from(ctx.rare.is_some());
@@ -197,17 +196,18 @@ async fn work<A: Actor>(
         let above = match ticket.map(|ticket| ticket.claim()) {
             None => None,
             Some(Claim::Granted(above)) => above,
-            Some(Claim::Expired) => {
+            Some(Claim::Denied) => {
                 cell.bury(Envelope { message, ticket: None }, Reason::Expired);
                 continue;
             }
         };
         chain::handle_for(above);
         ctx.doing = Doing::Running;
+        ctx.untold += 1;
         cell.head().core.env.note(|| format!("{} handles {}", cell.head().path, type_name::<A::Msg>()));
-        let left = ctx.batch.len();
+        // The one in hand as well: while its handler awaits it still counts against the capacity.
+        let left = ctx.batch.len() + 1;
         let ended = Guarded::new(&cell, limits, left, pin!(actor.receive(message, ctx))).await;
-        ctx.processed += 1;
         cell.inbox.handled(ctx.batch.len(), &mut since_told);
         if let Some(exit) = ended.into_exit() {
             return exit;
@@ -236,75 +236,104 @@ pub(crate) fn next_work<A: Actor>(
     cx: &mut Poller<'_>,
 ) -> Poll<Work<A::Msg>> {
     *since_timers = 0;
-    cell.head().processed.store(ctx.processed, Ordering::Relaxed);
+    ctx.tell_processed();
+    let mut due = false;
     if let Some(rare) = &mut ctx.rare {
-        let env = &cell.head().core.env;
-        if rare.timers.poll_due(env, cx).is_ready()
-            && let Some((key, mut make)) = rare.timers.take_due(env.now())
+        due = rare.timers.poll_due(&cell.head().core.env, cx).is_ready();
+        // They take turns, or a timer that sets itself anew with no delay would keep all messages waiting.
+        if due
+            && !rare.timers.ran_last
+            && let Some(envelope) = next_tick(cell, ctx)
         {
-            cell.inbox.rouse();
-            ctx.doing = Doing::Timer;
-            env.note(|| format!("{} timer {key}", cell.head().path));
-            let message = make();
-            rare.timers.put_back(&key, make);
-            return Poll::Ready(Work::Message(Envelope { message, ticket: None }));
+            return Poll::Ready(Work::Message(envelope));
         }
+    }
+    if let Some(rare) = &mut ctx.rare {
+        rare.timers.ran_last = false;
     }
     if let Some(envelope) = ctx.batch.pop_front() {
         return Poll::Ready(Work::Message(envelope));
     }
-    cell.inbox.poll_next(&mut ctx.batch, cx).map(|next| match next {
-        Next::Message(envelope) => Work::Message(envelope),
-        Next::Controls => Work::Look,
-        Next::Drained => Work::Drained,
-    })
+    if ctx.linger > 0 && !due && cell.inbox.is_empty_hint() {
+        ctx.linger -= 1;
+        cx.waker().wake_by_ref();
+        return Poll::Pending;
+    }
+    match cell.inbox.poll_next(&mut ctx.batch, cx) {
+        Poll::Ready(Next::Message(envelope)) => {
+            if !ctx.batch.is_empty() {
+                ctx.linger = LINGER_TURNS;
+            }
+            Poll::Ready(Work::Message(envelope))
+        }
+        Poll::Ready(Next::Controls) => Poll::Ready(Work::Look),
+        Poll::Ready(Next::Drained) => Poll::Ready(Work::Drained),
+        Poll::Pending if due => {
+            let tick = next_tick(cell, ctx);
+            if tick.is_none() {
+                cx.waker().wake_by_ref();
+            }
+            tick.map_or(Poll::Pending, |envelope| Poll::Ready(Work::Message(envelope)))
+        }
+        Poll::Pending => Poll::Pending,
+    }
 }
 
-/// Runs `started` or `post_restart`. A failure leaves `start` as it was.
-async fn begin<A: Actor>(actor: &mut A, ctx: &mut Context<A>, start: &mut Start) -> Result<(), Exit> {
+/// The message of the timer that is due first, if one is. One that panics here is gone.
+fn next_tick<A: Actor>(cell: &Cell<A::Msg>, ctx: &mut Context<A>) -> Option<Envelope<A::Msg>> {
+    let env = &cell.head().core.env;
+    let now = env.now();
+    let Context { rare: Some(rare), doing, .. } = ctx else { return None };
+    let (key, mut timer) = rare.timers.take_due(now)?;
+    rare.timers.ran_last = true;
+    cell.inbox.rouse();
+    *doing = Doing::Timer;
+    env.note(|| format!("{} timer {key}", cell.head().path));
+    let message = (timer.make)();
+    rare.timers.put_back(key, timer, now);
+    Some(Envelope { message, ticket: None })
+}
+
+/// Runs `started` or `post_restart`. A failure leaves it to be done.
+async fn begin<A: Actor>(
+    actor: &mut A,
+    ctx: &mut Context<A>,
+    again: &mut Option<Box<Again>>,
+    limits: Limits,
+) -> Result<(), Exit> {
     chain::handle_for(None);
     let cell = ctx.cell().clone();
-    let limits = Limits { handler: None, ..ctx.limits() };
+    let limits = Limits { handler: None, ..limits };
     let left = ctx.batch.len();
-    let ended = match start {
-        Start::First => {
+    let ended = match again {
+        None => {
             ctx.doing = Doing::Starting;
             Guarded::new(&cell, limits, left, pin!(actor.started(ctx))).await
         }
-        Start::Again { crash, .. } => {
+        Some(again) => {
             ctx.doing = Doing::Restarting;
-            Guarded::new(&cell, limits, left, pin!(actor.post_restart(crash, ctx))).await
+            Guarded::new(&cell, limits, left, pin!(actor.post_restart(&again.crash, ctx))).await
         }
-        Start::Done => return Ok(()),
     };
     if let Some(exit) = ended.into_exit() {
         return Err(exit);
     }
-    start.announce(ctx);
+    ctx.announce(again.take());
     Ok(())
 }
 
-impl Start {
-    /// The actor runs: those who wait for it are told.
-    pub(crate) fn announce<A: Actor>(&mut self, ctx: &Context<A>) {
-        let head = ctx.cell().head();
-        head.core.env.note(|| format!("{} started", head.path));
-        if let (Self::Again { in_group, .. }, Some(parent)) = (std::mem::replace(self, Self::Done), &head.parent) {
-            parent.control(Control::ChildRestarted { path: head.path.clone(), attempt: ctx.restarts() });
-            if in_group {
-                parent.head().family.started(head.id);
-            }
-        }
-    }
-}
-
 /// Runs `signal`.
-async fn handle_signal<A: Actor>(actor: &mut A, ctx: &mut Context<A>, signal: Signal) -> Result<(), Exit> {
+async fn handle_signal<A: Actor>(
+    actor: &mut A,
+    ctx: &mut Context<A>,
+    signal: Signal,
+    limits: Limits,
+) -> Result<(), Exit> {
     chain::handle_for(None);
     ctx.doing = Doing::Signal;
     let cell = ctx.cell().clone();
     cell.head().core.env.note(|| format!("{} signal {signal:?}", cell.head().path));
-    let (limits, left) = (ctx.limits(), ctx.batch.len());
+    let left = ctx.batch.len();
     let ended = Guarded::new(&cell, limits, left, pin!(actor.signal(signal, ctx))).await;
     ended.into_exit().map_or(Ok(()), Err)
 }
@@ -328,8 +357,10 @@ fn next_signal<A: Actor>(ctx: &mut Context<A>) -> Result<Option<Signal>, Exit> {
         Some(Urge::Drain) => ctx.cell().inbox.close(),
         None => {}
     }
-    if let Some(signal) = ctx.rare.as_mut().and_then(|rare| rare.signals.pop_front()) {
-        return Ok(Some(signal));
+    while let Some(notice) = ctx.rare.as_mut().and_then(|rare| rare.notices.pop_front()) {
+        if let Some(signal) = ctx.signal_of(notice) {
+            return Ok(Some(signal));
+        }
     }
     while let Some(control) = ctx.cell().inbox.next_control() {
         match control {
@@ -340,9 +371,9 @@ fn next_signal<A: Actor>(ctx: &mut Context<A>) -> Result<Option<Signal>, Exit> {
             }
             // Its parent may have restarted since, and the child with it.
             Control::Escalated { child, .. } if child.head().watchers.has_ended() => {}
-            Control::Escalated { child, failure, .. } => {
+            Control::Escalated { failure, crash, .. } => {
                 ctx.doing = Doing::Supervising;
-                return Err(Exit::Failed(Failure::escalated(child.head().path.clone(), failure)));
+                return Err(Exit::Failed(Failure::escalated(crash, failure)));
             }
             // Those who wait for these look for themselves.
             Control::Childless | Control::Start | Control::Verdict(Verdict::Resume | Verdict::Restart) => {}
@@ -357,6 +388,26 @@ fn next_signal<A: Actor>(ctx: &mut Context<A>) -> Result<Option<Signal>, Exit> {
 }
 
 impl<A: Actor> Context<A> {
+    /// The actor runs: those who wait for it are told.
+    pub(crate) fn announce(&mut self, again: Option<Box<Again>>) {
+        self.begun = true;
+        let head = self.cell().head();
+        head.core.env.note(|| format!("{} started", head.path));
+        if let (Some(again), Some(parent)) = (again, &head.parent) {
+            parent.control(Control::ChildRestarted { path: head.path.clone(), attempt: self.restarts() });
+            if again.in_group {
+                parent.head().family.started(head.id);
+            }
+        }
+    }
+
+    /// Tells the cell how many messages were handled since the last time.
+    pub(crate) fn tell_processed(&mut self) {
+        let processed = &self.cell().head().processed;
+        processed.store(processed.load(Ordering::Relaxed) + u64::from(self.untold), Ordering::Relaxed);
+        self.untold = 0;
+    }
+
     /// The signal that a notice is for the user; `None` when it no longer counts.
     pub(crate) fn signal_of(&mut self, notice: Control) -> Option<Signal> {
         match notice {
@@ -387,7 +438,7 @@ impl<A: Actor> Drop for Body<A> {
     /// A task that is dropped before its actor has ended (its tokio runtime goes) ends the actor all the same: asks
     /// in its mailbox are answered, watchers are told, the name is free. Hooks cannot run any more.
     fn drop(&mut self) {
-        if !self.ended {
+        if self.ctx.doing != Doing::Nothing {
             self.finish();
         }
     }

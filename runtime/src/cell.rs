@@ -26,7 +26,7 @@ use crate::mailbox::inbox::{Figures, Inbox, Offered, Pushed, Urge};
 use crate::mailbox::priority::Rank;
 use crate::path::ActorPath;
 use crate::reply::Ticket;
-use crate::system::Core;
+use crate::system::{Core, ID_BITS};
 use crate::watch::Watchers;
 use crate::sync;
 
@@ -95,6 +95,11 @@ impl Head {
             watchers: Watchers::new(),
             processed: AtomicU64::new(0),
         }
+    }
+
+    /// The id within the system: the same in every run of one seed.
+    pub(crate) fn local_id(&self) -> u64 {
+        self.id & ((1 << ID_BITS) - 1)
     }
 
     /// A receiver that ends when this actor has.

@@ -10,91 +10,124 @@
 //! # Invariants
 //!
 //! * The frame of a thread is that of the innermost actor being polled on it, and `None` outside of any.
-//! * `here` stands for (`actor`, `above`): it is dropped whenever either changes.
+//! * `here` stands for (the actor, `above`): it is dropped whenever either changes.
 
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::cell::AnyCell;
-use crate::path::ActorPath;
+use crate::failure::Failure;
+use crate::slot::Question;
 
-/// One handler that waits, and those that wait for it in turn.
+/// One handler that waits, and those that wait for it in turn. Actors are named by their ids.
 #[derive(Debug)]
 pub(crate) struct Link {
     actor: u64,
-    path: ActorPath,
-    above: Option<Arc<Link>>,
+    above: Option<Asker>,
 }
 
-/// The handler that runs.
+/// The handler that asked what another now handles. It waits for that only until its question is settled.
+#[derive(Clone, Debug)]
+pub(crate) struct Asker {
+    pub(crate) link: Arc<Link>,
+    pub(crate) question: Question,
+}
+
+/// Who waits for the message that an actor handles, kept while it is not polled.
+#[derive(Default)]
 pub(crate) struct Frame {
-    actor: Option<Arc<dyn AnyCell>>,
-    above: Option<Arc<Link>>,
+    /// Those who wait for the message that is being handled.
+    above: Option<Asker>,
+    /// This handler and those above it, once it has asked something.
     here: Option<Arc<Link>>,
 }
 
-impl Frame {
-    /// The frame of an actor.
-    pub(crate) fn of(actor: Arc<dyn AnyCell>) -> Self {
-        Self { actor: Some(actor), above: None, here: None }
-    }
+/// The handler that runs on this thread.
+struct Current {
+    actor: Option<u64>,
+    frame: Frame,
 }
 
 thread_local! {
-    static CURRENT: RefCell<Frame> = const { RefCell::new(Frame { actor: None, above: None, here: None }) };
+    static CURRENT: RefCell<Current> =
+        const { RefCell::new(Current { actor: None, frame: Frame { above: None, here: None } }) };
 }
 
-/// Exchanges the frame of this thread for `frame`; twice restores it.
-pub(crate) fn exchange(frame: &mut Frame) {
-    CURRENT.with(|current| std::mem::swap(&mut *current.borrow_mut(), frame));
+impl Frame {
+    /// A handler that nobody waits for, with the link it had before, if it had one.
+    pub(crate) fn at_the_top(link: &mut Option<Arc<Link>>) -> Self {
+        Self { above: None, here: link.take() }
+    }
+
+    /// The link of a handler that nobody waits for, to be used again.
+    pub(crate) fn into_link(self) -> Option<Arc<Link>> {
+        self.here.filter(|_| self.above.is_none())
+    }
+
+    /// Runs the code of an actor's user, as that actor; a panic becomes a failure.
+    pub(crate) fn enter<R>(&mut self, actor: u64, code: impl FnOnce() -> R) -> Result<R, Failure> {
+        let outside = self.exchange(Some(actor));
+        let result = catch_unwind(AssertUnwindSafe(code));
+        self.exchange(outside);
+        result.map_err(Failure::panicked)
+    }
+
+    /// Exchanges what is current on this thread for this; the second time restores it. Returns who was current.
+    fn exchange(&mut self, actor: Option<u64>) -> Option<u64> {
+        CURRENT.with(|current| {
+            let mut current = current.borrow_mut();
+            std::mem::swap(&mut current.frame, self);
+            std::mem::replace(&mut current.actor, actor)
+        })
+    }
 }
 
 /// The handler which now runs handles a message that `above` waits for.
-pub(crate) fn handle_for(above: Option<Arc<Link>>) {
+pub(crate) fn handle_for(above: Option<Asker>) {
     CURRENT.with(|current| {
-        let mut current = current.borrow_mut();
-        if current.above.is_some() || above.is_some() {
-            current.above = above;
-            current.here = None;
+        let frame = &mut current.borrow_mut().frame;
+        if frame.above.is_some() || above.is_some() {
+            *frame = Frame { above, here: None };
         }
     });
 }
 
 /// The id of the actor whose handler runs on this thread, if any.
 pub(crate) fn current_actor() -> Option<u64> {
-    CURRENT.try_with(|current| current.borrow().actor.as_ref().map(|cell| cell.head().id)).ok().flatten()
+    CURRENT.try_with(|current| current.try_borrow().ok()?.actor).ok().flatten()
 }
 
 /// The chain that a question to the actor `target` carries: `None` outside of handlers.
 ///
 /// # Errors
 ///
-/// The names from the first asker down to the handler that asks now, when `target` is among them.
-pub(crate) fn for_question_to(target: u64) -> Result<Option<Arc<Link>>, Vec<ActorPath>> {
+/// The ids from the first asker down to the handler that asks now, when `target` is among them.
+pub(crate) fn for_question_to(target: u64) -> Result<Option<Arc<Link>>, Vec<u64>> {
     CURRENT.with(|current| {
         let mut current = current.borrow_mut();
-        let Frame { actor: Some(cell), above, here } = &mut *current else { return Ok(None) };
-        let head = cell.head();
-        let link = here.get_or_insert_with(|| {
-            Arc::new(Link { actor: head.id, path: head.path.clone(), above: above.clone() })
-        });
-        if link.contains(target) { Err(link.names()) } else { Ok(Some(link.clone())) }
+        let Some(actor) = current.actor else { return Ok(None) };
+        let Frame { above, here } = &mut current.frame;
+        let link = here.get_or_insert_with(|| Arc::new(Link { actor, above: above.clone() }));
+        // Nearly every chain is fine, so whether its members still wait is looked at only where one is not.
+        if link.actors().any(|actor| actor == target) && link.waiting().any(|actor| actor == target) {
+            let mut chain: Vec<_> = link.waiting().collect();
+            chain.reverse();
+            return Err(chain);
+        }
+        Ok(Some(link.clone()))
     })
 }
 
 impl Link {
-    fn iter(&self) -> impl Iterator<Item = &Self> {
-        std::iter::successors(Some(self), |link| link.above.as_deref())
+    /// Those who asked, the last one first.
+    fn actors(&self) -> impl Iterator<Item = u64> {
+        std::iter::successors(Some(self), |&link| Some(&*link.above.as_ref()?.link)).map(|link| link.actor)
     }
 
-    fn contains(&self, actor: u64) -> bool {
-        self.iter().any(|link| link.actor == actor)
-    }
-
-    /// The first asker first.
-    fn names(&self) -> Vec<ActorPath> {
-        let mut names: Vec<_> = self.iter().map(|link| link.path.clone()).collect();
-        names.reverse();
-        names
+    /// Those of them who still wait: whoever has an answer or has given up does not, and so nobody above waits here.
+    fn waiting(&self) -> impl Iterator<Item = u64> {
+        let waits = |asker: &&Asker| asker.question.is_open();
+        std::iter::successors(Some(self), move |&link| Some(&*link.above.as_ref().filter(waits)?.link))
+            .map(|link| link.actor)
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{Either, select};
 
+use crate::extension::contained;
 use crate::mailbox::inbox::Urge;
 use crate::shutdown::{Phase, ShutdownReport};
 use crate::system::{ActorSystem, Core, Gate};
@@ -29,9 +30,15 @@ pub(crate) async fn close(core: Arc<Core>) {
         core.env.note(|| format!("shutdown {phase:?}"));
         tracing::debug!(system = %core.name, ?phase, "shutting down");
         for extension in core.extensions().iter().rev() {
-            let stopped = select(extension.stop(phase, &system), core.env.sleep_until(end)).await;
-            if let Either::Right(_) = stopped {
-                tracing::warn!(extension = extension.name(), ?phase, "not done in its phase of the shutdown");
+            let stop = pin!(contained(async { extension.stop(phase, &system).await }));
+            match select(stop, core.env.sleep_until(end)).await {
+                Either::Left((Ok(()), _)) => {}
+                Either::Left((Err(failure), _)) => {
+                    tracing::error!(extension = extension.name(), ?phase, %failure, "extension failed to stop");
+                }
+                Either::Right(_) => {
+                    tracing::warn!(extension = extension.name(), ?phase, "not done in its phase of the shutdown");
+                }
             }
         }
         match phase {

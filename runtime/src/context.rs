@@ -2,21 +2,22 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::future::Future;
-use std::panic::AssertUnwindSafe;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::{AbortHandle, Abortable};
 
-use crate::actor::{Actor, Signal};
+use crate::actor::Actor;
 use crate::actor_ref::ActorRef;
 use crate::cell::{AnyCell, Cell, Control, Envelope, Watcher};
 use crate::dead_letters::Reason;
 use crate::env::Env;
 use crate::error::{Refusal, SpawnError, StashFull};
-use crate::failure::{During, Failure};
+use crate::failure::{During, Failure, catch, drop_quietly};
+use crate::mailbox::ring::Ring;
 use crate::path::ActorPath;
 use crate::spawn::{IntoSpawn, Limits, MsgOf};
 use crate::system::ActorSystem;
@@ -26,13 +27,19 @@ use crate::timers::{TimerSet, Timers};
 pub struct Context<A: Actor> {
     pub(crate) myself: ActorRef<A::Msg>,
     /// Taken from the mailbox, not yet handled. Outlives a failure.
-    pub(crate) batch: VecDeque<Envelope<A::Msg>>,
+    pub(crate) batch: Ring<Envelope<A::Msg>>,
     pub(crate) rare: Option<Box<Rare<A::Msg>>>,
-    pub(crate) limits: Option<Box<Limits>>,
-    pub(crate) processed: u64,
+    /// Messages handled, and not yet told to the cell.
+    pub(crate) untold: u32,
+    /// Under which this actor is in its family.
+    pub(crate) key: u32,
     pub(crate) doing: Doing,
     /// The actor asked to stop itself.
     pub(crate) stopping: bool,
+    /// Whether this incarnation has started.
+    pub(crate) begun: bool,
+    /// How often it gives way before it sleeps.
+    pub(crate) linger: u8,
     /// Whether it may spawn: not while it stops or restarts, or the child would outlive it.
     pub(crate) takes_children: bool,
 }
@@ -41,9 +48,10 @@ pub struct Context<A: Actor> {
 pub(crate) struct Rare<M> {
     pub(crate) timers: TimerSet<M>,
     pub(crate) stash: VecDeque<M>,
+    stash_limit: usize,
     pub(crate) watching: BTreeMap<u64, Arc<dyn AnyCell>>,
-    /// Signals that came while the actor could not handle any.
-    pub(crate) signals: VecDeque<Signal>,
+    /// Notices that came while the actor could not handle any. Whether one counts is seen when it is handled.
+    pub(crate) notices: VecDeque<Control>,
     piped: Vec<AbortHandle>,
     pub(crate) restarts: u64,
     pub(crate) failures: u64,
@@ -54,8 +62,9 @@ impl<M> Default for Rare<M> {
         Self {
             timers: TimerSet::default(),
             stash: VecDeque::new(),
+            stash_limit: Limits::DEFAULT.stash,
             watching: BTreeMap::new(),
-            signals: VecDeque::new(),
+            notices: VecDeque::new(),
             piped: Vec::new(),
             restarts: 0,
             failures: 0,
@@ -66,6 +75,8 @@ impl<M> Default for Rare<M> {
 /// What an actor is doing; short, because it is noted for every message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Doing {
+    /// It has ended.
+    Nothing,
     Starting,
     Running,
     Signal,
@@ -84,7 +95,7 @@ impl Doing {
             Self::Signal => During::Signal,
             Self::Timer => During::Timer,
             Self::Restarting => During::Restarting,
-            Self::Stopping => During::Stopping,
+            Self::Stopping | Self::Nothing => During::Stopping,
             Self::Piped => During::Piped,
             Self::Supervising => During::Supervising,
         }
@@ -92,17 +103,23 @@ impl Doing {
 }
 
 impl<A: Actor> Context<A> {
-    pub(crate) fn new(cell: Arc<Cell<A::Msg>>, limits: Option<Box<Limits>>) -> Self {
-        Self {
+    pub(crate) fn new(cell: Arc<Cell<A::Msg>>, key: u32, limits: Limits) -> Self {
+        let mut ctx = Self {
             myself: ActorRef { cell },
-            batch: VecDeque::new(),
+            batch: Ring::default(),
             rare: None,
-            limits,
-            processed: 0,
+            untold: 0,
+            key,
             doing: Doing::Starting,
             stopping: false,
+            begun: false,
+            linger: 0,
             takes_children: true,
+        };
+        if limits.stash != Limits::DEFAULT.stash {
+            ctx.rare().stash_limit = limits.stash;
         }
+        ctx
     }
 
     pub(crate) fn cell(&self) -> &Arc<Cell<A::Msg>> {
@@ -115,10 +132,6 @@ impl<A: Actor> Context<A> {
 
     pub(crate) fn rare(&mut self) -> &mut Rare<A::Msg> {
         self.rare.get_or_insert_default()
-    }
-
-    pub(crate) fn limits(&self) -> Limits {
-        self.limits.as_ref().map_or(Limits::DEFAULT, |limits| **limits)
     }
 
     /// The reference of this actor.
@@ -191,7 +204,7 @@ impl<A: Actor> Context<A> {
         self.stopping = true;
     }
 
-    /// Asks for a [`Signal::Terminated`] when `other` ends; at once if it has ended already. Twice is once.
+    /// Asks for a [`Signal::Terminated`](crate::Signal::Terminated) when `other` ends; at once if it has ended already. Twice is once.
     pub fn watch<M: Send + 'static>(&mut self, other: &ActorRef<M>) {
         let me = self.any_cell();
         let head = other.cell.head();
@@ -203,7 +216,7 @@ impl<A: Actor> Context<A> {
         }
     }
 
-    /// No longer watches `other`: no [`Signal::Terminated`] of it comes after this call.
+    /// No longer watches `other`: no [`Signal::Terminated`](crate::Signal::Terminated) of it comes after this call.
     pub fn unwatch<M: Send + 'static>(&mut self, other: &ActorRef<M>) {
         let head = other.cell.head();
         if self.rare().watching.remove(&head.id).is_some() {
@@ -224,8 +237,8 @@ impl<A: Actor> Context<A> {
     ///
     /// [`StashFull`] gives the message back when the [stash](crate::Spawn::stash) is full.
     pub fn stash(&mut self, message: A::Msg) -> Result<(), StashFull<A::Msg>> {
-        let capacity = self.limits().stash;
-        let stash = &mut self.rare().stash;
+        let Rare { stash, stash_limit: capacity, .. } = self.rare();
+        let capacity = *capacity;
         if stash.len() >= capacity {
             return Err(StashFull { message, capacity });
         }
@@ -269,18 +282,26 @@ impl<A: Actor> Context<A> {
         let piped = &mut self.rare().piped;
         piped.retain(|handle| !handle.is_aborted());
         piped.push(handle.clone());
-        let work = Abortable::new(AssertUnwindSafe(future.map(map)).catch_unwind(), registration);
-        let label = cell.clone();
+        let mut work = Box::pin(future.map(map));
+        let owner = cell.clone();
         cell.head().core.env.spawn(
-            || format!("{} pipe", label.head().path),
+            || format!("{} pipe", cell.head().path),
             async move {
-                match work.await {
+                let polled = poll_fn(|cx| match catch(|| work.as_mut().poll(cx)) {
+                    Ok(Poll::Pending) => Poll::Pending,
+                    Ok(Poll::Ready(message)) => Poll::Ready(Ok(message)),
+                    Err(failure) => Poll::Ready(Err(failure)),
+                });
+                match Abortable::new(polled, registration).await {
                     Ok(Ok(message)) => room.fill(message),
-                    Ok(Err(panic)) => room.fail(Failure::panicked(panic)),
+                    Ok(Err(failure)) => room.fail(failure),
                     Err(_) => drop(room),
                 }
                 // Marks it as done, so that the actor forgets it.
                 handle.abort();
+                if let Err(failure) = drop_quietly(work) {
+                    tracing::warn!(path = %owner.head().path, %failure, "a piped future panicked on drop");
+                }
             },
         );
         Ok(())

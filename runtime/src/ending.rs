@@ -12,9 +12,9 @@ use std::pin::pin;
 use std::sync::atomic::Ordering;
 
 use crate::actor::Actor;
-use crate::body::{Body, Start, caught};
+use crate::body::{Body, caught};
 use crate::cell::{Control, Watcher};
-use crate::chain;
+use crate::chain::Frame;
 use crate::context::Doing;
 use crate::dead_letters::Reason;
 use crate::failure::Failure;
@@ -27,7 +27,7 @@ impl<A: Actor> Body<A> {
         self.ctx.takes_children = false;
         self.cell().inbox.close();
         self.stop_children().await;
-        if self.actor.is_some() && matches!(self.start, Start::Done) {
+        if self.actor.is_some() && self.ctx.begun {
             self.ctx.doing = Doing::Stopping;
             if let Err(failure) = self.run_stopped().await {
                 self.report(&failure);
@@ -38,16 +38,15 @@ impl<A: Actor> Body<A> {
 
     async fn run_stopped(&mut self) -> Result<(), Failure> {
         let cell = self.cell().clone();
-        let Self { actor: Some(actor), ctx, frame, .. } = self else { return Ok(()) };
-        let limits = ctx.limits();
+        let limits = self.limits();
+        let Self { actor: Some(actor), ctx, .. } = self else { return Ok(()) };
         let limits = Limits { handler: Some(limits.stop_grace), ..limits };
         let hook = async { Guarded::new(&cell, limits, 0, pin!(actor.stopped(ctx))).await };
-        caught(frame, pin!(hook)).await?.into_result(limits)
+        caught(cell.head().id, &mut Frame::default(), pin!(hook)).await?.into_result(limits)
     }
 
     /// The last steps, which wait for nothing.
     pub(crate) fn finish(&mut self) {
-        self.ended = true;
         self.ctx.doing = Doing::Stopping;
         self.drop_actor();
         self.ctx.abort_piped();
@@ -55,23 +54,25 @@ impl<A: Actor> Body<A> {
         let cell = self.cell().clone();
         let head = cell.head();
         let (queued, controls) = cell.inbox.finish();
-        chain::exchange(&mut self.frame);
-        for envelope in self.ctx.batch.drain(..).chain(queued) {
-            cell.bury(envelope, Reason::Stopped);
+        for envelope in self.ctx.batch.drain().chain(queued) {
+            // Its drop is the user's code: it runs as this actor, too.
+            if let Err(failure) = Frame::default().enter(head.id, || cell.bury(envelope, Reason::Stopped)) {
+                tracing::warn!(path = %head.path, %failure, "a message panicked on drop");
+            }
         }
-        chain::exchange(&mut self.frame);
         drop(controls);
-        head.processed.store(self.ctx.processed, Ordering::Relaxed);
+        self.ctx.tell_processed();
+        self.ctx.doing = Doing::Nothing;
         head.core.env.note(|| format!("{} ended", head.path));
         if let Some(rare) = &mut self.ctx.rare {
             for watched in std::mem::take(&mut rare.watching).into_values() {
                 watched.head().watchers.remove(head.id);
             }
         }
-        head.core.counts.ended(self.ctx.processed, cell.inbox.figures().deepest);
+        head.core.counts.ended(head.processed.load(Ordering::Relaxed), cell.inbox.figures().deepest);
         head.core.registry.leave(&head.path);
         if let Some(parent) = &head.parent {
-            parent.head().family.remove(self.key(), head.id, parent);
+            parent.head().family.remove(self.ctx.key, head.id, parent);
         }
         for watcher in head.watchers.end() {
             match watcher {

@@ -2,7 +2,10 @@
 
 use std::any::Any;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+
+use futures_util::FutureExt;
 
 use crate::failure::Failure;
 use crate::shutdown::Phase;
@@ -19,7 +22,8 @@ pub type ExtensionFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 ///    spawned. If one fails, those before it are stopped again and the system does not start.
 /// 2. At shutdown each is told of every [`Phase`] as it begins, the last started first, and always in the order of
 ///    the phases. Within a phase they run one after the other.
-/// 3. A `stop` that is not done when its phase is over is dropped, at its await point, and the shutdown goes on.
+/// 3. A `stop` that is not done when its phase is over is dropped, at its await point, and the shutdown goes on. So it
+///    does when one panics; a `start` that panics has failed.
 pub trait Extension: Any + Send + Sync {
     /// Names it in errors and logs.
     fn name(&self) -> &str;
@@ -39,4 +43,9 @@ pub trait Extension: Any + Send + Sync {
         let _ = (phase, system);
         Box::pin(std::future::ready(()))
     }
+}
+
+/// Awaits what an extension does; a panic in that is its failure, and nobody else's.
+pub(crate) async fn contained<T>(call: impl Future<Output = T>) -> Result<T, Failure> {
+    AssertUnwindSafe(call).catch_unwind().await.map_err(Failure::panicked)
 }

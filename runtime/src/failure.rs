@@ -5,9 +5,10 @@
 //! kept and shown.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::error::Error;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -21,10 +22,20 @@ pub struct Failure {
 }
 
 enum Kind {
-    Error(Box<dyn Error + Send>),
+    Error(Inside),
     Panic(Panic),
     OverLimit { limit: Duration },
-    Escalated { from: ActorPath, cause: Box<Failure> },
+    Escalated { crash: Crash, cause: Box<Failure> },
+}
+
+/// An error of the user's. Its drop is survived; it is only ever missing while that runs.
+struct Inside(Option<Box<dyn Error + Send>>);
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        // While the thread panics already, a second panic aborts in any case.
+        let _ = drop_quietly(self.0.take());
+    }
 }
 
 struct Panic {
@@ -46,7 +57,7 @@ impl Error for Text {}
 
 impl<E: Error + Send + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self { kind: Kind::Error(Box::new(error)) }
+        Self { kind: Kind::Error(Inside(Some(Box::new(error)))) }
     }
 }
 
@@ -64,7 +75,7 @@ impl Failure {
     /// The error that was returned; `None` for panics and exceeded limits.
     pub fn error(&self) -> Option<&(dyn Error + Send + 'static)> {
         match &self.origin().kind {
-            Kind::Error(error) => Some(&**error),
+            Kind::Error(error) => error.0.as_deref(),
             _ => None,
         }
     }
@@ -82,7 +93,7 @@ impl Failure {
     /// The child that escalated this failure, if one did.
     pub fn escalated_from(&self) -> Option<&ActorPath> {
         match &self.kind {
-            Kind::Escalated { from, .. } => Some(from),
+            Kind::Escalated { crash, .. } => Some(crash.path()),
             _ => None,
         }
     }
@@ -91,8 +102,9 @@ impl Failure {
         Self { kind: Kind::OverLimit { limit } }
     }
 
-    pub(crate) fn escalated(from: ActorPath, cause: Self) -> Self {
-        Self { kind: Kind::Escalated { from, cause: Box::new(cause) } }
+    /// What a child escalated, with the report of it.
+    pub(crate) fn escalated(crash: Crash, cause: Self) -> Self {
+        Self { kind: Kind::Escalated { crash, cause: Box::new(cause) } }
     }
 
     /// What a panic that was caught says.
@@ -130,7 +142,8 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::Error(error) => {
+            Kind::Error(Inside(None)) => f.write_str("an error that is gone"),
+            Kind::Error(Inside(Some(error))) => {
                 write!(f, "{error}")?;
                 let mut source = error.source();
                 while let Some(cause) = source {
@@ -141,7 +154,7 @@ impl fmt::Display for Failure {
             }
             Kind::Panic(panic) => write!(f, "panicked: {}", panic.text),
             Kind::OverLimit { limit } => write!(f, "not done within its limit of {limit:?}, and cancelled"),
-            Kind::Escalated { from, cause } => write!(f, "escalated by {from}: {cause}"),
+            Kind::Escalated { crash, .. } => write!(f, "{}", crash.origin()),
         }
     }
 }
@@ -206,13 +219,20 @@ struct Report {
     place: Option<String>,
     panic: bool,
     attempt: u64,
+    /// What a child escalated, where that is what happened.
+    origin: Option<Crash>,
 }
 
 impl Crash {
     pub(crate) fn new(path: ActorPath, during: During, failure: &Failure, attempt: u64) -> Self {
         let place = failure.place().map(ToOwned::to_owned);
-        let report =
-            Report { path, during, reason: failure.to_string(), place, panic: failure.is_panic(), attempt };
+        let reason = catch(|| failure.to_string())
+            .unwrap_or_else(|panic| format!("an error that cannot be shown: its display {panic}"));
+        let origin = match &failure.kind {
+            Kind::Escalated { crash, .. } => Some(crash.origin().clone()),
+            _ => None,
+        };
+        let report = Report { path, during, reason, place, panic: failure.is_panic(), attempt, origin };
         Self { shared: Arc::new(report) }
     }
 
@@ -236,6 +256,11 @@ impl Crash {
         self.shared.place.as_deref()
     }
 
+    /// Where it began: the failure of a child, or of a child's child, that was escalated up to here; or this one.
+    pub fn origin(&self) -> &Self {
+        self.shared.origin.as_ref().unwrap_or(self)
+    }
+
     /// Whether it was a panic.
     pub fn is_panic(&self) -> bool {
         self.shared.panic
@@ -249,17 +274,20 @@ impl Crash {
 
 impl fmt::Display for Crash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { path, during, reason, place, .. } = &*self.shared;
+        let Report { path, during, reason, place, origin, .. } = &*self.shared;
         write!(f, "{path} failed {during}: {reason}")?;
         match place {
-            Some(place) => write!(f, " (at {place})"),
-            None => Ok(()),
+            Some(place) if origin.is_none() => write!(f, " (at {place})"),
+            // The reason is the report of the origin, which ends with the place.
+            _ => Ok(()),
         }
     }
 }
 
 thread_local! {
     static LAST_PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// Whether a panic here is caught by [`catch`].
+    static CATCHING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Makes the panics of actors known with their place, and keeps them off stderr: supervision reports them. Panics
@@ -269,7 +297,8 @@ pub(crate) fn install_panic_hook() {
     INSTALLED.call_once(|| {
         let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if crate::chain::current_actor().is_none() {
+            let caught = CATCHING.try_with(Cell::get).unwrap_or(false);
+            if !caught && crate::chain::current_actor().is_none() {
                 previous(info);
                 return;
             }
@@ -280,7 +309,15 @@ pub(crate) fn install_panic_hook() {
     });
 }
 
+/// Calls what belongs to a user, and survives a panic in it, also where no handler of an actor runs.
+pub(crate) fn catch<T>(call: impl FnOnce() -> T) -> Result<T, Failure> {
+    let outer = CATCHING.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(call));
+    CATCHING.set(outer);
+    result.map_err(Failure::panicked)
+}
+
 /// Drops what belongs to a user, and survives a panic in it. Says whether it panicked.
 pub(crate) fn drop_quietly<T>(value: T) -> Result<(), Failure> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(value))).map_err(Failure::panicked)
+    catch(|| drop(value))
 }

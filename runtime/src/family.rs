@@ -31,17 +31,20 @@ struct Kin {
 
 impl Family {
     /// Takes a child in, under the key that is returned. `None` when the family is closed.
-    pub(crate) fn adopt(&self, child: Arc<dyn AnyCell>) -> Option<usize> {
+    pub(crate) fn adopt(&self, child: Arc<dyn AnyCell>) -> Option<u32> {
         let mut kin = self.kin.lock();
         let kin = kin.get_or_insert_default();
-        (!kin.closed).then(|| kin.children.insert(child))
+        if kin.closed || kin.children.len() >= u32::MAX as usize {
+            return None;
+        }
+        u32::try_from(kin.children.insert(child)).ok()
     }
 
     /// A child is gone: `parent` is told when it was the last one and the family is closed.
-    pub(crate) fn remove(&self, key: usize, id: u64, parent: &Arc<dyn AnyCell>) {
+    pub(crate) fn remove(&self, key: u32, id: u64, parent: &Arc<dyn AnyCell>) {
         let mut kin = self.kin.lock();
         let Some(kin_mut) = kin.as_mut() else { return };
-        let child = kin_mut.children.try_remove(key);
+        let child = kin_mut.children.try_remove(key as usize);
         let order = kin_mut.group.gone(id);
         let starts = order.and_then(|order| kin_mut.find(order));
         let childless = kin_mut.closed && kin_mut.children.is_empty();

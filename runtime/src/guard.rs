@@ -34,7 +34,7 @@ pub(crate) struct Guarded<'a, M, F> {
     limit: Option<Duration>,
     /// The time the hook has once the actor is asked to stop.
     grace: Duration,
-    /// Messages that are taken and wait behind this hook.
+    /// Messages that are taken and not handled: those that wait behind this hook, and the one it handles, if any.
     left: usize,
     alarms: Option<Box<Alarms>>,
 }

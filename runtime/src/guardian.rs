@@ -44,7 +44,11 @@ impl AnyCell for Guardian {
 
     fn control(&self, control: Control) {
         match control {
-            Control::Escalated { crash, .. } => self.head.core.stop_because(crash),
+            Control::Escalated { child, crash, .. } => {
+                self.head.core.stop_because(crash);
+                // It waits for a verdict, and would hold up the drain.
+                child.urge(Urge::Stop);
+            }
             Control::Childless => self.wake(),
             _ => {}
         }

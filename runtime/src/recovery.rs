@@ -10,22 +10,20 @@
 //! * Whatever an actor waits for here, a request to stop ends the wait.
 
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::actor::Actor;
-use crate::body::{Body, Start, Supervised, caught};
+use crate::body::{Again, Body, Choices, caught};
 use crate::cell::{AnyCell, Control, Verdict};
-use crate::chain;
+use crate::chain::Frame;
 use crate::context::Doing;
 use crate::failure::{Crash, Failure};
 use crate::guard::{Ended, Guarded};
 use crate::mailbox::inbox::Urge;
 use crate::spawn::Limits;
 use crate::supervision::{Backoff, Directive, Scope, Supervision};
-use crate::timers::TimerSet;
 
 /// What ended a wait.
 enum Event {
@@ -57,24 +55,26 @@ impl<A: Actor> Body<A> {
         let child = failure.escalated_from().and_then(|path| self.cell().head().core.registry.find(path));
         let (directive, crash) = match self.settle(directive, failure, crash).await {
             Settled::By(directive, crash) => (directive, crash),
-            Settled::ByGroup(crash) => return self.halt(crash).await,
+            Settled::ByGroup(crash) => {
+                tell_verdict(child.filter(|_| self.keeps_children()), Verdict::Restart);
+                return self.halt(crash).await;
+            }
             Settled::ByStop => return false,
         };
         match directive {
             Directive::Resume => {
                 tell_verdict(child, Verdict::Resume);
-                if !matches!(self.start, Start::Done) {
-                    self.start.announce(&self.ctx);
+                if !self.ctx.begun {
+                    self.ctx.announce(self.again.take());
                 }
                 true
             }
             Directive::Restart => {
-                let keeps = self.supervised().supervision.keeps_children();
-                tell_verdict(child.filter(|_| keeps), Verdict::Restart);
+                tell_verdict(child.filter(|_| self.keeps_children()), Verdict::Restart);
                 self.restart(crash).await
             }
             Directive::Stop | Directive::Escalate => {
-                let (head, scope) = (self.cell().head(), self.supervised_scope());
+                let (head, scope) = (self.cell().head(), self.scope());
                 if let Some(parent) = &head.parent {
                     for sibling in parent.head().family.concerned(head.id, scope) {
                         sibling.urge(Urge::Stop);
@@ -103,34 +103,31 @@ impl<A: Actor> Body<A> {
         let crash = Crash::new(head.path.clone(), during, failure, attempt);
         head.core.counts.failed();
         head.core.env.note(|| crash.to_string());
-        tracing::warn!(path = %head.path, %during, reason = %failure, place = crash.place(), attempt, "actor failed");
+        tracing::warn!(path = %head.path, %during, reason = crash.reason(), place = crash.place(), attempt, "actor failed");
         if let Some(parent) = &head.parent {
             parent.control(Control::ChildFailed(crash.clone()));
         }
         crash
     }
 
-    fn supervised(&mut self) -> &mut Supervised {
-        self.supervised.get_or_insert_with(|| {
-            let supervision = Supervision::default();
-            let budget = supervision.budget();
-            Box::new(Supervised { supervision, budget, recent: 0 })
-        })
+    fn choices(&mut self) -> &mut Choices {
+        self.choices.get_or_insert_with(|| Box::new(Choices::new(Supervision::default(), Limits::DEFAULT)))
     }
 
-    fn supervised_scope(&self) -> Scope {
-        self.supervised.as_ref().map_or(Scope::One, |supervised| supervised.supervision.scope())
+    fn scope(&self) -> Scope {
+        self.choices.as_ref().map_or(Scope::One, |choices| choices.supervision.scope())
+    }
+
+    fn keeps_children(&mut self) -> bool {
+        self.choices().supervision.keeps_children()
     }
 
     /// Asks the decider. One that panics escalates.
     fn decide(&mut self, failure: &Failure) -> Directive {
-        self.supervised();
-        let Self { supervised, frame, .. } = self;
-        let Some(supervised) = supervised else { return Directive::Restart };
-        chain::exchange(frame);
-        let decided = catch_unwind(AssertUnwindSafe(|| supervised.supervision.directive(failure)));
-        chain::exchange(frame);
-        decided.map_err(Failure::panicked).unwrap_or_else(|panic| {
+        self.choices();
+        let id = self.cell().head().id;
+        let Some(choices) = &mut self.choices else { return Directive::Restart };
+        Frame::default().enter(id, || choices.supervision.directive(failure)).unwrap_or_else(|panic| {
             tracing::error!(path = %self.cell().head().path, reason = %panic, place = panic.place(), "decider panicked: escalating");
             Directive::Escalate
         })
@@ -144,7 +141,7 @@ impl<A: Actor> Body<A> {
             directive = Directive::Restart;
         }
         if directive == Directive::Restart && !self.pay() {
-            directive = self.supervised().supervision.spent();
+            directive = self.choices().supervision.spent();
             tracing::error!(path = %self.cell().head().path, ?directive, "restarts are used up");
         }
         if directive != Directive::Escalate {
@@ -170,10 +167,10 @@ impl<A: Actor> Body<A> {
     /// Takes one restart out of the budget, if there is one left.
     fn pay(&mut self) -> bool {
         let now = self.ctx.now();
-        let supervised = self.supervised();
-        match supervised.budget.spend(now) {
+        let choices = self.choices();
+        match choices.budget.spend(now) {
             Ok(recent) => {
-                supervised.recent = u32::try_from(recent).unwrap_or(u32::MAX);
+                choices.recent = u32::try_from(recent).unwrap_or(u32::MAX);
                 true
             }
             Err(_) => false,
@@ -182,14 +179,16 @@ impl<A: Actor> Body<A> {
 
     /// Replaces the actor by a fresh one, with all whom this concerns. Says whether it goes on.
     async fn restart(&mut self, crash: Crash) -> bool {
-        let scope = self.supervised_scope();
+        let scope = self.scope();
         let cell = self.cell().clone();
         let head = cell.head();
-        let in_group = matches!(self.start, Start::Again { in_group: true, .. });
+        let in_group = self.again.as_ref().is_some_and(|again| again.in_group);
         if let (true, Some(parent)) = (scope != Scope::One, &head.parent) {
             parent.head().family.halt_with(head.id, scope, &crash);
         }
-        self.cease(&crash).await;
+        if let Some(crash) = self.cease(&crash).await {
+            return self.restart_in_group(crash).await;
+        }
         let delay = self.delay();
         if !delay.is_zero() {
             match self.pause(delay).await {
@@ -207,13 +206,13 @@ impl<A: Actor> Body<A> {
 
     /// The time to wait before this restart.
     fn delay(&mut self) -> Duration {
-        let supervised = self.supervised();
-        if *supervised.supervision.delays() == Backoff::none() {
+        let choices = self.choices();
+        if *choices.supervision.delays() == Backoff::none() {
             return Duration::ZERO;
         }
         let random = self.ctx.env().random_unit();
-        let supervised = self.supervised();
-        supervised.supervision.delays().delay(supervised.recent.max(1), random)
+        let choices = self.choices();
+        choices.supervision.delays().delay(choices.recent.max(1), random)
     }
 
     /// Reports that it has halted, and waits for its turn to start. Says whether it goes on.
@@ -238,11 +237,14 @@ impl<A: Actor> Body<A> {
         self.ctx.rare().restarts += 1;
         self.cell().head().core.counts.restarted();
         self.ctx.takes_children = true;
-        self.start = Start::Again { crash, in_group };
+        self.ctx.begun = false;
+        self.again = Some(Box::new(Again { crash, in_group }));
     }
 
-    /// Ends this incarnation: `pre_restart`, children, state, timers.
-    async fn cease(&mut self, crash: &Crash) {
+    /// Ends this incarnation: `pre_restart`, children, state, timers. A crash is returned when a sibling's failure
+    /// restarts this actor as well, and was told meanwhile.
+    async fn cease(&mut self, crash: &Crash) -> Option<Crash> {
+        let mut halted = None;
         self.ctx.takes_children = false;
         if self.actor.is_some() {
             self.ctx.doing = Doing::Restarting;
@@ -250,43 +252,51 @@ impl<A: Actor> Body<A> {
                 self.report(&failure);
             }
         }
-        if !self.supervised().supervision.keeps_children() {
-            self.stop_children().await;
+        if !self.keeps_children() {
+            halted = self.stop_children().await;
             self.cell().head().family.open();
         }
         self.drop_actor();
         self.ctx.unstash_all();
-        self.ctx.rare().timers = TimerSet::default();
+        let timers = std::mem::take(&mut self.ctx.rare().timers);
+        self.drop_of_user(timers);
         self.ctx.stopping = false;
+        halted
     }
 
     async fn run_pre_restart(&mut self, crash: &Crash) -> Result<(), Failure> {
         let cell = self.cell().clone();
-        let Self { actor: Some(actor), ctx, frame, .. } = self else { return Ok(()) };
-        let limits = ctx.limits();
+        let limits = self.limits();
+        let Self { actor: Some(actor), ctx, .. } = self else { return Ok(()) };
         let limits = Limits { handler: Some(limits.stop_grace), ..limits };
         let left = ctx.batch.len();
         let hook = async { Guarded::new(&cell, limits, left, pin!(actor.pre_restart(crash, ctx))).await };
-        caught(frame, pin!(hook)).await?.into_result(limits)
+        caught(cell.head().id, &mut Frame::default(), pin!(hook)).await?.into_result(limits)
     }
 
     /// Drops the state; a panic in that is a failure as well.
     pub(crate) fn drop_actor(&mut self) {
-        let Some(actor) = self.actor.take() else { return };
-        chain::exchange(&mut self.frame);
-        let dropped = crate::failure::drop_quietly(actor);
-        chain::exchange(&mut self.frame);
+        if let Some(actor) = self.actor.take() {
+            self.drop_of_user(actor);
+        }
+    }
+
+    fn drop_of_user<T>(&mut self, value: T) {
+        let id = self.cell().head().id;
+        let dropped = Frame::default().enter(id, || drop(value));
         if let Err(failure) = dropped {
             self.report(&failure);
         }
     }
 
-    /// Stops all children, and waits until they have ended. The family stays closed.
-    pub(crate) async fn stop_children(&mut self) {
+    /// Stops all children, and waits until they have ended. The family stays closed. Returns what would have halted
+    /// this actor meanwhile.
+    pub(crate) async fn stop_children(&mut self) -> Option<Crash> {
+        let mut halted = None;
         let cell = self.cell().clone();
         let family = &cell.head().family;
         if family.is_empty() {
-            return;
+            return halted;
         }
         let children = family.close();
         let mut killed = cell.inbox.urged() == Some(Urge::Kill);
@@ -298,8 +308,11 @@ impl<A: Actor> Body<A> {
                 killed = true;
                 family.close().iter().for_each(|child| child.urge(Urge::Kill));
             }
-            self.wait(None, false).await;
+            if let Event::Halt(crash) = self.wait(None, false).await {
+                halted = Some(crash);
+            }
         }
+        halted
     }
 
     /// Waits for some time, or until there is a reason not to.
@@ -333,9 +346,14 @@ impl<A: Actor> Body<A> {
             cell.inbox.poll_control(cx)
         })
         .await;
+        // Before all else: what came after the request to stop no longer counts.
+        if heed_stop && stop() {
+            return Event::Stop;
+        }
         let Some(control) = cell.inbox.next_control() else {
-            if heed_stop && stop() {
-                return Event::Stop;
+            // Nobody else looks at it when there are no more controls.
+            if cell.inbox.urged() == Some(Urge::Drain) {
+                cell.inbox.close();
             }
             let over = until.is_some_and(|until| self.ctx.now() >= until);
             return if over { Event::Time } else { Event::Look };
@@ -349,11 +367,15 @@ impl<A: Actor> Body<A> {
                 child.control(Control::Verdict(Verdict::Restart));
                 Event::Look
             }
-            Control::Childless | Control::PipeFailed(_) => Event::Look,
+            Control::Childless => Event::Look,
+            Control::PipeFailed(failure) => {
+                let doing = std::mem::replace(&mut self.ctx.doing, Doing::Piped);
+                self.report(&failure);
+                self.ctx.doing = doing;
+                Event::Look
+            }
             notice => {
-                if let Some(signal) = self.ctx.signal_of(notice) {
-                    self.ctx.rare().signals.push_back(signal);
-                }
+                self.ctx.rare().notices.push_back(notice);
                 Event::Look
             }
         }

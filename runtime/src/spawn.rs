@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use crate::actor::Actor;
 use crate::actor_ref::ActorRef;
-use crate::body::{self, Body};
+use crate::body::Body;
 use crate::cell::{AnyCell, Cell, Head};
 use crate::error::SpawnError;
 use crate::mailbox::Mailbox;
 use crate::path::DEPTH_LIMIT;
+use crate::runner;
 use crate::supervision::Supervision;
 
 /// Makes the actor, and makes it again for every restart.
@@ -95,12 +96,12 @@ impl<A: Actor> Spawn<A> {
     ) -> Result<ActorRef<A::Msg>, SpawnError> {
         let body = self.embody(parent, name)?;
         let cell = body.cell().clone();
-        cell.head().core.env.spawn(|| cell.head().path.to_string(), body::live(body));
+        cell.head().core.env.spawn(|| cell.head().path.to_string(), runner::live(body));
         Ok(ActorRef { cell })
     }
 
     /// Gives the actor its place under `parent`, but no task.
-    pub(crate) fn embody(self, parent: &Arc<dyn AnyCell>, name: &str) -> Result<Body<A>, SpawnError> {
+    pub(crate) fn embody(self, parent: &Arc<dyn AnyCell>, name: &str) -> Result<Box<Body<A>>, SpawnError> {
         let head = parent.head();
         let core = &head.core;
         let path = head
@@ -126,8 +127,7 @@ impl<A: Actor> Spawn<A> {
             return Err(SpawnError::ShuttingDown { path });
         };
         core.counts.spawned();
-        let limits = (self.limits != Limits::DEFAULT).then(|| Box::new(self.limits));
-        Ok(Body::new(cell, key, self.factory, self.supervision, limits))
+        Ok(Box::new(Body::new(cell, key, self.factory, self.supervision, self.limits)))
     }
 }
 

@@ -34,5 +34,38 @@ mod checked {
         pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
             self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
         }
+
+        pub(crate) fn try_lock(&self) -> Option<loom::sync::MutexGuard<'_, T>> {
+            self.0.try_lock().ok()
+        }
+    }
+}
+
+/// What a model needs to play a task.
+#[cfg(all(test, omnitron_loom))]
+pub(crate) mod model {
+    use std::task::{Context, Poll, Wake, Waker};
+
+    use super::Arc;
+
+    /// A thread that sleeps until it is woken.
+    struct Sleeper(loom::sync::Notify);
+
+    impl Wake for Sleeper {
+        fn wake(self: Arc<Self>) {
+            self.0.notify();
+        }
+    }
+
+    /// Polls until ready, and sleeps in between. If nobody wakes the sleeper, loom reports a deadlock.
+    pub(crate) fn block_on<T>(mut poll: impl FnMut(&Context<'_>) -> Poll<T>) -> T {
+        let sleeper = Arc::new(Sleeper(loom::sync::Notify::new()));
+        let waker = Waker::from(sleeper.clone());
+        loop {
+            if let Poll::Ready(output) = poll(&Context::from_waker(&waker)) {
+                return output;
+            }
+            sleeper.0.wait();
+        }
     }
 }

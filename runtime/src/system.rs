@@ -25,7 +25,7 @@ use crate::dead_letters::DeadLetters;
 use crate::deadlines::Deadlines;
 use crate::env::Env;
 use crate::error::{LookupError, Refusal, SpawnError, StartError};
-use crate::extension::Extension;
+use crate::extension::{Extension, contained};
 use crate::failure::{Crash, install_panic_hook};
 use crate::guardian::Guardian;
 use crate::path::ActorPath;
@@ -73,6 +73,16 @@ pub(crate) struct Core {
     pub(crate) counts: Box<Counts>,
 }
 
+/// Bits of an id that count within a system. The number of the system stands above them, so that actors of two
+/// systems in one process, which may well talk to each other, are never taken for each other.
+pub(crate) const ID_BITS: u32 = 40;
+
+/// The first id of the next system of this process.
+fn first_id() -> u64 {
+    static SYSTEMS: AtomicU64 = AtomicU64::new(0);
+    SYSTEMS.fetch_add(1, Ordering::Relaxed) << ID_BITS
+}
+
 /// What happened in a system so far.
 #[derive(Default)]
 pub(crate) struct Counts {
@@ -109,6 +119,12 @@ impl Core {
         self.counts.ids.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Whether an actor of this system runs on this thread.
+    fn is_inside(&self) -> bool {
+        let next = self.counts.ids.load(Ordering::Relaxed);
+        chain::current_actor().is_some_and(|actor| actor >> ID_BITS == next >> ID_BITS)
+    }
+
     pub(crate) fn dead_letters(&self) -> &DeadLetters {
         &self.dead_letters
     }
@@ -139,7 +155,7 @@ impl Core {
     fn admits_late(&self) -> Result<(), Refusal> {
         match self.closed_to() {
             Gate::Stopped => Err(Refusal::SystemStopped),
-            Gate::Closing | Gate::Stopping if chain::current_actor().is_none() => Err(Refusal::ShuttingDown),
+            Gate::Closing | Gate::Stopping if !self.is_inside() => Err(Refusal::ShuttingDown),
             Gate::Open | Gate::Closing | Gate::Stopping => Ok(()),
         }
     }
@@ -228,7 +244,7 @@ impl ActorSystem {
     }
 
     /// An actor without a task, for tests that step it.
-    pub(crate) fn embody<A: Actor>(&self, name: &str, actor: Spawn<A>) -> Result<Body<A>, SpawnError> {
+    pub(crate) fn embody<A: Actor>(&self, name: &str, actor: Spawn<A>) -> Result<Box<Body<A>>, SpawnError> {
         actor.embody(&self.top()?, name)
     }
 
@@ -457,13 +473,14 @@ impl SystemBuilder {
             cause: OnceLock::new(),
             report: watch::Sender::new(None),
             forced: AtomicBool::new(false),
-            counts: Box::default(),
+            counts: Box::new(Counts { ids: AtomicU64::new(first_id()), ..Counts::default() }),
             env,
         });
         let user = ActorPath::root().child("user").map_err(StartError::IllegalName)?;
         let system = ActorSystem { core };
         for (index, extension) in self.extensions.iter().enumerate() {
-            if let Err(failure) = extension.start(&system).await {
+            let started = contained(async { extension.start(&system).await }).await;
+            if let Err(failure) = started.flatten() {
                 let name = extension.name().to_owned();
                 let started = self.extensions.into_iter().take(index).collect();
                 let _ = system.core.extensions.set(started);

@@ -34,17 +34,20 @@ pub(crate) struct TimerSet<M> {
     order: BTreeMap<(Instant, u64), Key>,
     settings: u64,
     sleep: Option<(Instant, Sleep)>,
+    /// Whether a timer made the message before this one: then the mailbox has its turn.
+    pub(crate) ran_last: bool,
 }
 
-struct Timer<M> {
+/// One timer.
+pub(crate) struct Timer<M> {
     due: (Instant, u64),
     period: Option<Duration>,
-    make: Option<Make<M>>,
+    pub(crate) make: Make<M>,
 }
 
 impl<M> Default for TimerSet<M> {
     fn default() -> Self {
-        Self { timers: BTreeMap::new(), order: BTreeMap::new(), settings: 0, sleep: None }
+        Self { timers: BTreeMap::new(), order: BTreeMap::new(), settings: 0, sleep: None, ran_last: false }
     }
 }
 
@@ -54,7 +57,7 @@ impl<M> TimerSet<M> {
         self.settings += 1;
         let due = (at, self.settings);
         self.order.insert(due, key.clone());
-        self.timers.insert(key, Timer { due, period, make: Some(make) });
+        self.timers.insert(key, Timer { due, period, make });
     }
 
     fn cancel(&mut self, key: &str) -> bool {
@@ -77,33 +80,19 @@ impl<M> TimerSet<M> {
         }
     }
 
-    /// Takes the timer that is due first, if one is: the way to its message, and the next period, if it has one, set.
-    /// [`put_back`](Self::put_back) returns the way of a periodic timer.
-    pub(crate) fn take_due(&mut self, now: Instant) -> Option<(Key, Make<M>)> {
-        let (&due, key) = self.order.first_key_value()?;
-        if due.0 > now {
-            return None;
-        }
-        let key = key.clone();
-        self.order.remove(&due);
-        let timer = self.timers.get_mut(&key)?;
-        let make = timer.make.take();
-        if let Some(period) = timer.period {
-            self.settings += 1;
-            timer.due = (next_on_grid(due.0, period, now), self.settings);
-            self.order.insert(timer.due, key.clone());
-        } else {
-            self.timers.remove(&key);
-        }
-        Some((key, make?))
+    /// Takes out the timer that is due first, if one is. [`put_back`](Self::put_back) returns it when it has made its
+    /// message: one that panics in that is gone, and leaves nothing behind that the others would wait for.
+    pub(crate) fn take_due(&mut self, now: Instant) -> Option<(Key, Timer<M>)> {
+        let first = self.order.first_entry().filter(|entry| entry.key().0 <= now)?;
+        let key = first.remove();
+        let timer = self.timers.remove(&key)?;
+        Some((key, timer))
     }
 
-    /// Returns the way to the messages of a periodic timer, unless it was cancelled or set anew meanwhile.
-    pub(crate) fn put_back(&mut self, key: &Key, make: Make<M>) {
-        if let Some(timer) = self.timers.get_mut(key)
-            && timer.make.is_none()
-        {
-            timer.make = Some(make);
+    /// Sets the next period, if it has one, of a timer that was due at `now` or before.
+    pub(crate) fn put_back(&mut self, key: Key, timer: Timer<M>, now: Instant) {
+        if let Some(period) = timer.period {
+            self.set(key, next_on_grid(timer.due.0, period, now), Some(period), timer.make);
         }
     }
 }
@@ -125,7 +114,7 @@ pub struct Timers<'a, M> {
 
 impl<M> Timers<'_, M> {
     /// Makes and handles one message when `after` has passed. A timer of this key that runs is replaced. With zero it
-    /// is due at once: after the current message.
+    /// is due at once, after the current message; timers that are due and messages that wait take turns.
     ///
     /// A panic in `make` is a failure of the actor.
     pub fn once(
@@ -185,7 +174,12 @@ impl<M> std::fmt::Debug for Timers<'_, M> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testkit::t0;
+    use crate::actor::Actor;
+    use crate::context::Context;
+    use crate::failure::Failure;
+    use crate::reply::ReplyTo;
+    use crate::system::ActorSystem;
+    use crate::testkit::{Sim, t0};
     use proptest::prelude::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -195,8 +189,8 @@ mod tests {
         let mut set = TimerSet::default();
         set.set("tick".into(), t0() + SECOND, Some(SECOND), Box::new(|| 7));
         let late = t0() + SECOND * 5 + Duration::from_millis(300);
-        let (key, make) = set.take_due(late).expect("due");
-        set.put_back(&key, make);
+        let (key, timer) = set.take_due(late).expect("due");
+        set.put_back(key, timer, late);
         assert!(set.take_due(late).is_none());
         assert!(set.take_due(t0() + SECOND * 6 - Duration::from_nanos(1)).is_none());
         assert!(set.take_due(t0() + SECOND * 6).is_some());
@@ -208,8 +202,8 @@ mod tests {
         set.set("a".into(), t0(), None, Box::new(|| 1));
         set.set("a".into(), t0() + SECOND, None, Box::new(|| 2));
         assert!(set.take_due(t0()).is_none());
-        let (_, mut make) = set.take_due(t0() + SECOND).expect("due");
-        assert_eq!(make(), 2);
+        let (_, mut timer) = set.take_due(t0() + SECOND).expect("due");
+        assert_eq!((timer.make)(), 2);
         assert!(!set.cancel("a"));
     }
 
@@ -221,6 +215,58 @@ mod tests {
         }
         let keys: Vec<_> = std::iter::from_fn(|| set.take_due(t0()).map(|(key, _)| key)).collect();
         assert_eq!(keys, ["c", "a", "b"]);
+    }
+
+    #[test]
+    fn a_timer_that_is_not_put_back_is_gone_and_holds_up_no_other() {
+        let mut set = TimerSet::default();
+        set.set("panics".into(), t0(), Some(SECOND), Box::new(|| 1));
+        set.set("lives".into(), t0() + SECOND * 2, None, Box::new(|| 2));
+        drop(set.take_due(t0()));
+        assert!(!set.timers.contains_key("panics"));
+        let (key, _) = set.take_due(t0() + SECOND * 5).expect("due");
+        assert_eq!(key, "lives");
+    }
+
+    struct Hasty {
+        ticks: u32,
+    }
+
+    enum HastyMsg {
+        Tick,
+        Ticks(ReplyTo<u32>),
+    }
+
+    impl Actor for Hasty {
+        type Msg = HastyMsg;
+
+        async fn started(&mut self, ctx: &mut Context<Self>) -> Result<(), Failure> {
+            ctx.timers().once("tick", Duration::ZERO, || HastyMsg::Tick);
+            Ok(())
+        }
+
+        async fn receive(&mut self, msg: HastyMsg, ctx: &mut Context<Self>) -> Result<(), Failure> {
+            match msg {
+                HastyMsg::Tick if self.ticks < 1_000 => {
+                    self.ticks += 1;
+                    ctx.timers().once("tick", Duration::ZERO, || HastyMsg::Tick);
+                }
+                HastyMsg::Tick => {}
+                HastyMsg::Ticks(reply) => reply.send(self.ticks),
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_timer_that_sets_itself_anew_with_no_delay_starves_no_message() {
+        let sim = Sim::new(1);
+        let ticks = sim.block_on(async {
+            let system = ActorSystem::builder("test").env(sim.env()).start().await.unwrap();
+            let hasty = system.spawn("hasty", || Hasty { ticks: 0 }).unwrap();
+            hasty.ask(HastyMsg::Ticks).await.unwrap()
+        });
+        assert!(ticks < 100, "{ticks} ticks came before the message");
     }
 
     proptest! {

@@ -71,3 +71,8 @@ impl<W> Watchers<W> {
         matches!(*self.state.lock(), State::Ended)
     }
 }
+
+#[cfg(all(test, omnitron_loom))]
+mod loom;
+#[cfg(all(test, not(omnitron_loom)))]
+mod tests;

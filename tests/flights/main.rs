@@ -3,15 +3,17 @@
 //! The modules of `examples/flights` are compiled into this test: the whole run happens in this process, and the unit
 //! tests beside the code run here as well (cargo runs none in examples).
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
 
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use indicatif::ProgressBar;
+use omnitron::ActorSystem;
 
 #[path = "../../examples/flights/arguments.rs"]
 mod arguments;
@@ -25,6 +27,8 @@ mod job;
 mod parser;
 #[path = "../../examples/flights/patience.rs"]
 mod patience;
+#[path = "../../examples/flights/program.rs"]
+mod program;
 #[path = "../../examples/flights/record.rs"]
 mod record;
 #[path = "../../examples/flights/registry.rs"]
@@ -37,11 +41,15 @@ mod tally;
 use arguments::Options;
 use faults::Faults;
 use job::Notes;
+use parser::{ParseMsg, Registries};
+use record::{Columns, Row};
+use registry::CounterMsg;
+use tally::{Aircraft, Airport, Carrier};
 
 /// What one run said.
 struct Run {
-    /// The error, if there was one, as the program prints it.
-    error: Option<String>,
+    /// The exit code.
+    code: u8,
     /// Standard output.
     out: String,
     /// Standard error.
@@ -51,14 +59,14 @@ struct Run {
 impl Run {
     /// What must not differ between runs over the same flights.
     fn table(&self) -> &str {
-        assert_eq!(self.error, None);
+        assert_eq!(self.code, program::DONE, "{}", self.notes);
         self.out.split_once("-- system").expect("the system's figures follow the table").0
     }
 
     /// A run that must fail: its message. A table printed all the same would pass for a right one.
     fn refusal(&self) -> &str {
-        assert_eq!(self.out, "");
-        self.error.as_deref().expect("the run fails")
+        assert_eq!((self.code, &*self.out), (program::FAILED, ""), "{}", self.notes);
+        self.notes.lines().find_map(|line| line.strip_prefix("error: ")).expect("it says why")
     }
 
     /// A number among the system's figures.
@@ -68,26 +76,25 @@ impl Run {
     }
 }
 
-async fn run(file: &Path, faults: Faults) -> Run {
+async fn run<const N: usize>(arguments: [&str; N]) -> Run {
     let (mut out, mut notes) = (Vec::new(), Vec::new());
-    let options = Options { file: file.to_owned(), faults };
     let mut sink = Notes { bar: ProgressBar::hidden(), out: &mut notes };
-    let result = job::run(&options, &mut out, &mut sink).await;
+    let code = program::run(arguments.map(OsString::from), &mut out, &mut sink).await;
     let text = |bytes| String::from_utf8(bytes).expect("the program writes text");
-    Run { error: result.err().map(|e| e.to_string()), out: text(out), notes: text(notes) }
+    Run { code, out: text(out), notes: text(notes) }
 }
 
 async fn run_on(name: &str, content: impl AsRef<[u8]>) -> Run {
     let file = scratch(name);
     fs::write(&file, content).expect("the scratch directory takes files");
-    run(&file, Faults::default()).await
+    run([&file]).await
 }
 
 /// A place for a test's own file.
-fn scratch(name: &str) -> PathBuf {
+fn scratch(name: &str) -> String {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("flights");
     fs::create_dir_all(&folder).expect("the target directory takes folders");
-    folder.join(name)
+    folder.join(name).into_os_string().into_string().expect("the target directory has a name in UTF-8")
 }
 
 /// The shipped month, decompressed.
@@ -116,7 +123,7 @@ fn words(table: &str) -> Vec<Vec<&str>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_shipped_month_gives_the_published_figures() {
-    let run = run(Path::new(arguments::DEFAULT_FILE), Faults::default()).await;
+    let run = run([]).await;
     let table = words(run.table());
 
     let carriers: Vec<_> = table[1..].iter().take_while(|row| !row.is_empty()).collect();
@@ -197,12 +204,40 @@ async fn a_flight_without_tail_number_counts_everywhere_but_as_an_aircraft() {
 async fn the_table_is_the_same_however_many_messages_fail_and_whichever() {
     let file = scratch("faults.csv");
     fs::write(&file, first_rows(2_000)).unwrap();
-    let calm = run(&file, Faults::default()).await;
-    for (chance, seed) in [(0.02, 1), (0.02, 2), (0.02, 3), (0.5, 4)] {
-        let stormy = run(&file, Faults { chance, seed }).await;
+    let calm = run([&file]).await;
+    for (chance, seed) in [("0.02", "1"), ("0.02", "2"), ("0.02", "3"), ("0.5", "4")] {
+        let stormy = run([&file, "--faults", chance, "--seed", seed]).await;
         assert_eq!(stormy.table(), calm.table(), "--faults {chance} --seed {seed}");
         assert!(stormy.figure("failures") > 100 && stormy.figure("restarts") > 50, "{}", stormy.out);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_sent_twice_is_counted_once_by_the_actors_that_bear_its_names() {
+    let system = ActorSystem::start("twice").await.unwrap();
+    let registries = Registries {
+        fleet: registry::spawn(&system, "fleet", Faults::default()).unwrap(),
+        airports: registry::spawn(&system, "airports", Faults::default()).unwrap(),
+        carriers: registry::spawn(&system, "carriers", Faults::default()).unwrap(),
+    };
+    let pool = parser::spawn_pool(&system, &registries, Faults::default()).unwrap();
+    let mut lines =
+        csv::ReaderBuilder::new().has_headers(false).from_reader(MONTH.as_bytes()).into_byte_records();
+    let columns = Columns::find(&lines.next().unwrap().unwrap()).unwrap();
+    let row = Arc::new(Row { line: 2, fields: lines.next().unwrap().unwrap(), columns });
+    for _ in 0..2 {
+        pool.try_ask(|reply| ParseMsg { row: row.clone(), reply }).await.unwrap();
+    }
+    let aircraft = system.lookup::<CounterMsg<Aircraft>>("/user/fleet/N14228").unwrap();
+    assert_eq!(aircraft.ask(CounterMsg::Read).await.unwrap().legs, 1);
+    let carrier = system.lookup::<CounterMsg<Carrier>>("/user/carriers/UA").unwrap();
+    let expected = Carrier { flights: 1, known_delays: 1, delay_minutes: 2 };
+    assert_eq!(carrier.ask(CounterMsg::Read).await.unwrap(), expected);
+    for end in ["/user/airports/EWR", "/user/airports/IAH"] {
+        let airport = system.lookup::<CounterMsg<Airport>>(end).unwrap();
+        assert_eq!(airport.ask(CounterMsg::Read).await.unwrap().movements, 1, "{end}");
+    }
+    system.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -241,9 +276,9 @@ async fn a_damaged_gzip_gives_no_table() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_no_csv_of_flights_is_refused_with_its_name_and_what_it_lacks() {
-    let missing = run(&scratch("missing.csv"), Faults::default()).await;
+    let missing = run([&scratch("missing.csv")]).await;
     assert!(missing.refusal().contains("missing.csv: there is no such file"), "{}", missing.refusal());
-    let directory = run(&scratch(""), Faults::default()).await;
+    let directory = run([&scratch("")]).await;
     assert!(directory.refusal().contains("is a directory"), "{}", directory.refusal());
 
     let mut garbage = vec![0_u8; 200_000];
@@ -341,4 +376,20 @@ async fn malformed_rows_before_a_truncated_end_are_reported_too() {
     let run = run_on("both.gz", &whole[..whole.len() - 4]).await;
     assert!(run.refusal().contains("truncated"));
     assert!(run.notes.contains("malformed row, line 3: 21 fields where the header has 19"), "{}", run.notes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn help_is_a_result_and_a_wrong_argument_is_an_error_of_its_own() {
+    let help = run(["--help"]).await;
+    assert_eq!((help.code, &*help.notes), (program::DONE, ""));
+    for option in ["FILE", "--faults P", "--seed S"] {
+        assert!(help.out.contains(option), "{}", help.out);
+    }
+    let wrong = run(["--faults", "1"]).await;
+    assert_eq!((wrong.code, &*wrong.out), (program::MISUSED, ""));
+    assert!(
+        wrong.notes.starts_with("error: --faults takes a probability from 0 to 0.9, not 1"),
+        "{}",
+        wrong.notes
+    );
 }

@@ -14,13 +14,17 @@
 //! * While senders wait, nobody overtakes them, and they are admitted in the order in which they began to wait.
 //! * No user code (drop of a message, waker) runs under the lock.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::mem;
 use std::task::{Context, Poll, Waker};
 
 use super::Mailbox;
+pub(crate) use super::outcome::{Figures, Next, Offered, Pushed};
 use super::overflow::{Load, Overflow, Verdict};
 use super::priority::Rank;
-use super::store::{Store, trim};
+use super::ring::Ring;
+use super::senders::{Sender, Senders};
+use super::store::Store;
 use crate::error::Refusal;
 use crate::sync::{AtomicU8, AtomicUsize, Mutex, Ordering};
 
@@ -43,51 +47,6 @@ pub(crate) enum Urge {
     Stop,
     /// Stop at the next await point.
     Kill,
-}
-
-/// A message that was pushed, or was not.
-#[derive(Debug)]
-pub(crate) enum Pushed<T> {
-    /// It waits in the mailbox.
-    Queued,
-    /// It waits in the mailbox, and this one, the oldest, had to go.
-    Displaced(T),
-    /// The mailbox drops what comes last.
-    Dropped(T),
-    /// It was refused.
-    Refused(T, Refusal),
-}
-
-/// A message that was offered by a sender who can wait.
-#[derive(Debug)]
-pub(crate) enum Offered<T> {
-    /// Settled at once.
-    Settled(Pushed<T>),
-    /// It waits for room under this number.
-    Waits(u64),
-}
-
-/// What the actor finds when it looks.
-pub(crate) enum Next<T> {
-    /// Controls wait, or somebody urges: look at those first.
-    Controls,
-    /// The next message; what was taken with it is in the batch.
-    Message(T),
-    /// The mailbox is closed and holds nothing more.
-    Drained,
-}
-
-/// A snapshot for those who observe.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Figures {
-    /// Queued, and taken but not yet handled.
-    pub(crate) depth: usize,
-    /// The deepest it has been.
-    pub(crate) deepest: usize,
-    /// All messages ever put in.
-    pub(crate) accepted: u64,
-    /// Whether the actor sleeps and nothing is on its way to it.
-    pub(crate) idle: bool,
 }
 
 /// The concurrent part of a mailbox: messages `T`, controls `C`, and what its `owner` keeps beside it.
@@ -114,8 +73,8 @@ struct State<T, C> {
     senders: Option<Box<Senders<T>>>,
     waker: Option<Waker>,
     accepted: u64,
-    taken: usize,
-    deepest: usize,
+    taken: u32,
+    deepest: u32,
     reserved: u32,
     urge: Option<Urge>,
     /// The waker is for controls only: a handler awaits, and messages must not disturb it.
@@ -124,18 +83,6 @@ struct State<T, C> {
     closed: bool,
     /// Takes no more controls either: the actor is gone.
     finished: bool,
-}
-
-/// Senders that wait for room, in order.
-struct Senders<T> {
-    next_number: u64,
-    waiting: BTreeMap<u64, Sender<T>>,
-}
-
-struct Sender<T> {
-    rank: u8,
-    message: T,
-    waker: Waker,
 }
 
 impl<T, C, H> Inbox<T, C, H> {
@@ -195,7 +142,8 @@ impl<T, C, H> Inbox<T, C, H> {
         let pushed = match self.place(&mut state, rank, message) {
             Pushed::Refused(message, Refusal::Full { .. }) => {
                 self.attention.fetch_or(SENDERS, Ordering::Relaxed);
-                return Offered::Waits(state.senders().enter(rank, message, cx.waker().clone()));
+                let sender = Sender { rank, message, waker: cx.waker().clone() };
+                return Offered::Waits(state.senders.get_or_insert_default().enter(sender));
             }
             pushed => pushed,
         };
@@ -209,17 +157,17 @@ impl<T, C, H> Inbox<T, C, H> {
     pub(crate) fn poll_admitted(&self, number: u64, cx: &Context<'_>) -> Poll<Result<(), (T, Refusal)>> {
         let mut state = self.state.lock();
         let closed = state.closed;
-        let waiting = &mut state.senders().waiting;
-        if !waiting.contains_key(&number) {
-            return Poll::Ready(Ok(()));
-        }
+        let Some(senders) = &mut state.senders else { return Poll::Ready(Ok(())) };
         if closed {
-            let sender = waiting.remove(&number).map(|sender| sender.message);
+            let sender = senders.leave(number);
             drop(state);
-            return sender.map_or(Poll::Ready(Ok(())), |message| Poll::Ready(Err((message, Refusal::Stopped))));
+            return Poll::Ready(sender.map_or(Ok(()), |sender| Err((sender.message, Refusal::Stopped))));
         }
-        if let Some(sender) = waiting.get_mut(&number) {
-            sender.waker.clone_from(cx.waker());
+        let Some(sender) = senders.get_mut(number) else { return Poll::Ready(Ok(())) };
+        if !sender.waker.will_wake(cx.waker()) {
+            let old = mem::replace(&mut sender.waker, cx.waker().clone());
+            drop(state);
+            drop(old);
         }
         Poll::Pending
     }
@@ -227,7 +175,7 @@ impl<T, C, H> Inbox<T, C, H> {
     /// Takes back a message that waits for room. `None` when it is in already.
     pub(crate) fn withdraw(&self, number: u64) -> Option<T> {
         let mut state = self.state.lock();
-        let sender = state.senders().waiting.remove(&number);
+        let sender = state.senders.as_mut().and_then(|senders| senders.leave(number));
         drop(state);
         sender.map(|sender| sender.message)
     }
@@ -242,7 +190,7 @@ impl<T, C, H> Inbox<T, C, H> {
         let capacity = self.capacity();
         let displaced = match self.overflow.decide(self.load(&state)) {
             Verdict::Queue => None,
-            Verdict::DisplaceOldest => state.store.pop(),
+            Verdict::DisplaceOldest => state.store.displace(),
             Verdict::Refuse => return Err(Refusal::Full { capacity }),
             Verdict::Drop => return Err(Refusal::Overflowed { capacity }),
         };
@@ -250,14 +198,20 @@ impl<T, C, H> Inbox<T, C, H> {
         Ok(displaced)
     }
 
-    /// Puts in a message whose room was reserved. Gives it back when the actor has stopped.
+    /// Puts in a message whose room was reserved; it is never dropped for another. Gives it back when the actor has
+    /// stopped.
     pub(crate) fn fulfil(&self, rank: u8, message: T) -> Result<(), T> {
         let mut state = self.state.lock();
         state.reserved = state.reserved.saturating_sub(1);
         if state.finished {
             return Err(message);
         }
-        self.insert(&mut state, rank, message);
+        if self.overflow == Overflow::DropOldest && self.capacity != UNBOUNDED {
+            state.store.push_kept(message);
+        } else {
+            state.store.push(rank, message);
+        }
+        self.count(&mut state);
         let waker = state.wake_for_message();
         drop(state);
         wake(waker);
@@ -313,7 +267,7 @@ impl<T, C, H> Inbox<T, C, H> {
         let waits = state.store.len() > 0 || state.reserved > 0 || state.controls.as_ref().is_some_and(|c| !c.is_empty());
         Figures {
             depth: state.store.len() + self.left(&state),
-            deepest: state.deepest,
+            deepest: state.deepest as usize,
             accepted: state.accepted,
             idle: state.finished || (asleep && !waits),
         }
@@ -336,8 +290,13 @@ impl<T, C, H> Inbox<T, C, H> {
         control
     }
 
+    /// Whether there is nothing to do, as far as can be seen without disturbing the senders.
+    pub(crate) fn is_empty_hint(&self) -> bool {
+        self.state.try_lock().is_none_or(|state| state.store.len() == 0) && !self.wants_control()
+    }
+
     /// Waits for something to do. `batch` is empty, and receives what follows the message that is returned.
-    pub(crate) fn poll_next(&self, batch: &mut VecDeque<T>, cx: &Context<'_>) -> Poll<Next<T>> {
+    pub(crate) fn poll_next(&self, batch: &mut Ring<T>, cx: &Context<'_>) -> Poll<Next<T>> {
         let mut state = self.state.lock();
         state.waker = None;
         state.taken = 0;
@@ -348,8 +307,8 @@ impl<T, C, H> Inbox<T, C, H> {
         let admitted = self.admit(&mut state);
         let next = if self.single { state.store.pop() } else { state.store.take_all(batch) };
         if let Some(message) = next {
-            state.taken = 1 + batch.len();
-            self.left.store(state.taken, Ordering::Relaxed);
+            state.taken = count(1 + batch.len());
+            self.left.store(1 + batch.len(), Ordering::Relaxed);
             drop(state);
             wake_all(admitted);
             return Poll::Ready(Next::Message(message));
@@ -360,7 +319,7 @@ impl<T, C, H> Inbox<T, C, H> {
         state.waker = Some(cx.waker().clone());
         state.controls_only = false;
         state.store.trim();
-        trim(batch);
+        batch.trim();
         Poll::Pending
     }
 
@@ -421,10 +380,7 @@ impl<T, C, H> Inbox<T, C, H> {
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
-        let waiting: Vec<_> = match &state.senders {
-            Some(senders) => senders.waiting.values().map(|sender| sender.waker.clone()).collect(),
-            None => Vec::new(),
-        };
+        let waiting = state.senders.iter().flat_map(|senders| senders.wakers()).collect();
         drop(state);
         wake_all(waiting);
     }
@@ -461,7 +417,7 @@ impl<T, C, H> Inbox<T, C, H> {
                 Pushed::Queued
             }
             Verdict::DisplaceOldest => {
-                let oldest = state.store.pop();
+                let oldest = state.store.displace();
                 self.insert(state, rank, message);
                 oldest.map_or(Pushed::Queued, Pushed::Displaced)
             }
@@ -472,29 +428,35 @@ impl<T, C, H> Inbox<T, C, H> {
 
     fn insert(&self, state: &mut State<T, C>, rank: u8, message: T) {
         state.store.push(rank, message);
+        self.count(state);
+    }
+
+    /// Counts a message that was put in.
+    fn count(&self, state: &mut State<T, C>) {
         state.accepted += 1;
         // `taken` is an upper bound that costs nothing; the exact figure is on a cache line the actor writes to.
-        if state.store.len() + state.taken > state.deepest {
-            state.deepest = state.deepest.max(state.store.len() + self.left(state));
+        if state.store.len() + state.taken as usize > state.deepest as usize {
+            state.deepest = state.deepest.max(count(state.store.len() + self.left(state)));
         }
     }
 
     fn load(&self, state: &State<T, C>) -> Load {
         let queued = state.store.len();
-        let contested = state.senders.as_ref().is_some_and(|senders| !senders.waiting.is_empty());
+        let contested = state.senders.as_ref().is_some_and(|senders| !senders.is_empty());
         let reserved = state.reserved as usize;
         let capacity = self.capacity();
+        let displaceable = state.store.displaceable();
         let in_hand = match self.overflow {
             // What is being handled can no longer be dropped, so it does not count.
             Overflow::DropOldest => 0,
-            _ if queued + reserved + state.taken < capacity => state.taken,
+            _ if queued + reserved + (state.taken as usize) < capacity => state.taken as usize,
             _ => self.left(state),
         };
-        Load { depth: queued + reserved + in_hand, queued, capacity, contested }
+        Load { depth: queued + reserved + in_hand, displaceable, capacity, contested }
     }
 
     fn left(&self, state: &State<T, C>) -> usize {
-        state.taken.min(self.left.load(Ordering::Relaxed))
+        self.left.load(Ordering::Relaxed).min(state.taken as usize)
     }
 
     /// Lets in those who wait, in order, as far as there is room.
@@ -503,15 +465,16 @@ impl<T, C, H> Inbox<T, C, H> {
         if self.attention.load(Ordering::Relaxed) & SENDERS == 0 || state.closed {
             return admitted;
         }
-        let load = self.load(state);
-        let mut room = load.capacity.saturating_sub(load.depth);
+        // Exact, where a bound would let in too few: the actor is the one who calls, and `left` its own.
+        let depth = state.store.len() + state.reserved as usize + self.left(state);
+        let mut room = self.capacity().saturating_sub(depth);
         while room > 0 {
-            let Some((_, sender)) = state.senders().waiting.pop_first() else { break };
+            let Some(sender) = state.senders.as_mut().and_then(|senders| senders.admit()) else { break };
             self.insert(state, sender.rank, sender.message);
             admitted.push(sender.waker);
             room -= 1;
         }
-        if state.senders().waiting.is_empty() {
+        if state.senders.as_ref().is_none_or(|senders| senders.is_empty()) {
             self.attention.fetch_and(!SENDERS, Ordering::Relaxed);
         }
         admitted
@@ -519,10 +482,6 @@ impl<T, C, H> Inbox<T, C, H> {
 }
 
 impl<T, C> State<T, C> {
-    fn senders(&mut self) -> &mut Senders<T> {
-        self.senders.get_or_insert_with(|| Box::new(Senders { next_number: 0, waiting: BTreeMap::new() }))
-    }
-
     fn wake_for_message(&mut self) -> Option<Waker> {
         if self.controls_only { None } else { self.waker.take() }
     }
@@ -532,13 +491,9 @@ impl<T, C> State<T, C> {
     }
 }
 
-impl<T> Senders<T> {
-    fn enter(&mut self, rank: u8, message: T, waker: Waker) -> u64 {
-        let number = self.next_number;
-        self.next_number += 1;
-        self.waiting.insert(number, Sender { rank, message, waker });
-        number
-    }
+/// A number of messages, in half the space.
+fn count(messages: usize) -> u32 {
+    u32::try_from(messages).unwrap_or(u32::MAX)
 }
 
 fn wake(waker: Option<Waker>) {

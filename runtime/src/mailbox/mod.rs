@@ -5,8 +5,11 @@
 //! [`overflow`] holds the whole table of what each way of sending does with a full mailbox.
 
 pub(crate) mod inbox;
+mod outcome;
 pub(crate) mod overflow;
 pub(crate) mod priority;
+pub(crate) mod ring;
+mod senders;
 pub(crate) mod store;
 
 #[cfg(all(test, omnitron_loom))]

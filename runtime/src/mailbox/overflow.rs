@@ -34,7 +34,7 @@ pub(crate) struct Load {
     /// Messages that wait or were taken and are not yet handled, and room that is reserved.
     pub(crate) depth: usize,
     /// Messages that could still be dropped.
-    pub(crate) queued: usize,
+    pub(crate) displaceable: usize,
     /// The most messages the mailbox holds.
     pub(crate) capacity: usize,
     /// Whether senders wait for room: they come first.
@@ -60,8 +60,8 @@ impl Overflow {
         let full = load.depth >= load.capacity;
         match self {
             Self::Reject if full || load.contested => Verdict::Refuse,
-            Self::DropOldest if full && load.queued > 0 => Verdict::DisplaceOldest,
-            // Everything that counts is reserved room: there is nothing to displace.
+            Self::DropOldest if full && load.displaceable > 0 => Verdict::DisplaceOldest,
+            // Everything that counts is reserved room, or came through it: there is nothing to displace.
             Self::DropOldest | Self::DropNewest if full => Verdict::Drop,
             Self::Reject | Self::DropOldest | Self::DropNewest => Verdict::Queue,
         }
@@ -74,8 +74,8 @@ mod tests {
 
     const POLICIES: [Overflow; 3] = [Overflow::Reject, Overflow::DropOldest, Overflow::DropNewest];
 
-    fn load(depth: usize, queued: usize) -> Load {
-        Load { depth, queued, capacity: 3, contested: false }
+    fn load(depth: usize, displaceable: usize) -> Load {
+        Load { depth, displaceable, capacity: 3, contested: false }
     }
 
     #[test]

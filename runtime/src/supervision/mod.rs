@@ -4,18 +4,7 @@
 //! may be busy; so a parent that awaits a reply from a failed child does not hold up that child's recovery. What
 //! concerns siblings goes through the parent's [`group`](strategy), what nobody below can decide goes up to it.
 //!
-//! # What a directive means, and when
-//!
-//! | directive | starting, restarting | running | stopping |
-//! |---|---|---|---|
-//! | `Resume` | runs on with the state it has; without one (the factory failed) it restarts | skips the message, keeps the state | the decider is not asked: |
-//! | `Restart` | a fresh actor from the factory | a fresh actor from the factory | the failure is reported, |
-//! | `Stop` | stops | stops | and the stop goes on |
-//! | `Escalate` | the parent fails with this failure | the parent fails with this failure | |
-//!
-//! A decider that panics escalates. A restart counts against the budget; when that is spent the failure escalates, or
-//! the actor stops, as [`when_spent`](Supervision::when_spent) says. What escalates past the last parent stops the
-//! system, with the failure as its cause.
+//! What each [`Directive`] means, and when, is in its documentation.
 
 pub(crate) mod backoff;
 pub(crate) mod budget;
@@ -29,7 +18,20 @@ use self::budget::RestartBudget;
 pub(crate) use self::strategy::Scope;
 use crate::failure::Failure;
 
-/// What is done with an actor that failed. The module documentation says what each means in each phase.
+/// What is done with an actor that failed.
+///
+/// | directive | starting, restarting | running | stopping |
+/// |---|---|---|---|
+/// | `Resume` | runs on with the state it has; without one (the factory failed) it restarts | skips the message, keeps the state | the decider is not asked: |
+/// | `Restart` | a fresh actor from the factory | a fresh actor from the factory | the failure is reported, |
+/// | `Stop` | stops | stops | and the stop goes on |
+/// | `Escalate` | the parent fails with this failure | the parent fails with this failure | |
+///
+/// A decider that panics escalates. A restart counts against the [budget](Supervision::limit); when that is spent the
+/// failure escalates, or the actor stops, as [`when_spent`](Supervision::when_spent) says. What escalates past the last
+/// parent stops the system, with the failure as its cause. A parent that resumes what a child escalated lets the child
+/// resume as well; one that restarts stops the child, or restarts it where children are
+/// [kept](Supervision::keep_children).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Directive {
     /// Go on with the next message and the state as it is.

@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::actor::{Actor, Signal};
 use crate::actor_ref::ActorRef;
 use crate::body::{Body, Work, caught, next_work};
+use crate::chain::Frame;
 use crate::context::Context;
 use crate::error::AskError;
 use crate::failure::Failure;
@@ -43,7 +44,7 @@ type HookFuture<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 
 /// assert_eq!(counter.actor().value, 5);
 /// ```
 pub struct Single<A: Actor> {
-    body: Body<A>,
+    body: Box<Body<A>>,
     system: ActorSystem,
     sim: Sim,
 }
@@ -178,8 +179,9 @@ impl<A: Actor> Single<A> {
         &mut self,
         hook: impl for<'a> FnOnce(&'a mut A, &'a mut Context<A>) -> HookFuture<'a>,
     ) -> Result<(), Failure> {
-        let Body { actor: Some(actor), ctx, frame, .. } = &mut self.body else { return Ok(()) };
-        self.sim.block_on(caught(frame, pin!(hook(actor, ctx)))).flatten()
+        let Body { actor: Some(actor), ctx, .. } = &mut *self.body else { return Ok(()) };
+        let id = ctx.cell().head().id;
+        self.sim.block_on(caught(id, &mut Frame::default(), pin!(hook(actor, ctx)))).flatten()
     }
 }
 

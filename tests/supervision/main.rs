@@ -1,0 +1,7 @@
+//! Does supervision act as documented, in every phase of an actor's life and for every failure?
+//!
+//! Nearly all of it runs in virtual time and once per seed, so that the order of events differs from run to run; a
+//! last part runs on real threads.
+
+mod table;
+mod world;
