@@ -1,6 +1,6 @@
 //! What happens after an error and after a panic, and how to decide it.
 //!
-//! A till adds up payments. A payment that is no number is an error: it is skipped. One that jams the drawer is a panic:
+//! A till skips a payment that is no number: an error. One that jams the drawer is a panic (on stderr, as no log listens):
 //! a fresh till takes over, with an empty drawer and the same queue of payments. The second jam is one too many.
 
 use std::num::ParseIntError;
@@ -50,7 +50,7 @@ impl Actor for Shop {
 
     async fn started(&mut self, ctx: &mut Context<Self>) -> Result<(), Failure> {
         let supervision = Supervision::restart()
-            .limit(1, Duration::from_secs(60))
+            .limit(1, Duration::from_mins(1))
             .when_spent(WhenSpent::Stop)
             .decide(|failure| match failure.downcast_ref::<ParseIntError>() {
                 Some(_) => Directive::Resume,

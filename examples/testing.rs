@@ -7,7 +7,7 @@ use std::time::Duration;
 use omnitron::prelude::*;
 use omnitron::testkit::{Probe, Sim, Single};
 
-const HOUR: Duration = Duration::from_secs(3_600);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// A parking meter: a coin buys an hour. It tells the warden when time is up.
 #[derive(Default)]

@@ -25,7 +25,7 @@ impl Actor for Metronome {
 
     async fn started(&mut self, ctx: &mut Context<Self>) -> Result<(), Failure> {
         let mut timers = ctx.timers();
-        timers.once("greet", Duration::from_secs(86_400), || MetronomeMsg::Greet("tomorrow"));
+        timers.once("greet", Duration::from_hours(24), || MetronomeMsg::Greet("tomorrow"));
         timers.once("greet", PERIOD / 2, || MetronomeMsg::Greet("hello")); // replaces the line above
         Ok(())
     }
@@ -50,7 +50,7 @@ impl Actor for Metronome {
                 }
             }
             MetronomeMsg::Stop => {
-                ctx.timers().once("greet", Duration::from_secs(86_400), || MetronomeMsg::Greet("tomorrow"));
+                ctx.timers().once("greet", Duration::from_hours(24), || MetronomeMsg::Greet("tomorrow"));
                 ctx.stop();
             }
         }

@@ -104,7 +104,7 @@ impl Actor for Link {
                 if left < RING
                     && let Some(done) = self.done.take()
                 {
-                    drop(done.send(()));
+                    let _ = done.send(());
                 }
                 if let (Some(next), 1..) = (&self.next, left) {
                     next.tell(Hop::Token(left - 1))?;
@@ -149,7 +149,7 @@ impl Actor for One {
 
     async fn receive(&mut self, _: u64, _: &mut Context<Self>) -> Result<(), Failure> {
         if self.handled.fetch_add(1, Ordering::Relaxed) + 1 == self.count {
-            drop(self.done.send(()));
+            let _ = self.done.send(());
         }
         Ok(())
     }

@@ -45,7 +45,7 @@ pub(crate) async fn tell(count: usize, producers: usize, bound: Option<usize>) -
                 let sender = sender.clone();
                 tasks.push(tokio::spawn(async move {
                     for _ in 0..count / producers {
-                        drop(sender.send(Msg::Add(1)).await);
+                        let _ = sender.send(Msg::Add(1)).await;
                     }
                 }));
             }
@@ -84,7 +84,7 @@ pub(crate) async fn ask(count: usize, callers: usize) -> Duration {
         tokio::spawn(async move {
             for _ in 0..count / callers {
                 let (reply, value) = oneshot::channel();
-                drop(sender.send(Msg::Get(reply)));
+                let _ = sender.send(Msg::Get(reply));
                 black_box(value.await.expect("a value"));
             }
         })
@@ -108,18 +108,18 @@ pub(crate) async fn ring(hops: usize) -> Duration {
             while let Some(left) = messages.recv().await {
                 if left < RING {
                     if let Some(done) = done.take() {
-                        drop(done.send(()));
+                        let _ = done.send(());
                     }
                     if left == 0 {
                         break;
                     }
                 }
-                drop(next.send(left - 1));
+                let _ = next.send(left - 1);
             }
         });
     }
     let start = Instant::now();
-    drop(first.send(hops));
+    let _ = first.send(hops);
     finished.await.expect("the end of the ring");
     start.elapsed()
 }
@@ -136,11 +136,11 @@ pub(crate) async fn spawn(count: usize) -> Duration {
         tokio::spawn(async move {
             while messages.recv().await.is_some() {
                 if handled.fetch_add(1, Ordering::Relaxed) + 1 == count {
-                    drop(done.send(()));
+                    let _ = done.send(());
                 }
             }
         });
-        drop(sender.send(1));
+        let _ = sender.send(1);
         senders.push(sender);
     }
     all_handled.recv().await;
@@ -154,7 +154,7 @@ pub(crate) async fn spawn_stop(count: usize) -> Duration {
         let tasks: Vec<_> = (0..100)
             .map(|_| {
                 let (sender, mut messages) = mpsc::unbounded_channel::<u64>();
-                drop(sender.send(1));
+                let _ = sender.send(1);
                 tokio::spawn(async move { while messages.recv().await.is_some() {} })
             })
             .collect();
@@ -174,7 +174,7 @@ pub(crate) fn idle(count: usize) -> impl Sized {
                 let mut messages = messages;
                 count_messages(|cx| messages.poll_recv(cx)).await;
             });
-            drop(sender.send(Msg::Add(1)));
+            let _ = sender.send(Msg::Add(1));
             sender
         })
         .collect();

@@ -11,6 +11,7 @@
 //! * With probability 0 nothing is drawn at all.
 
 use std::fmt;
+use std::sync::Once;
 
 use omnitron::prelude::{Directive, Failure, Supervision};
 
@@ -62,7 +63,7 @@ impl Coin {
         match self.draw() {
             None => Ok(()),
             Some(Fault::Error) => Err(Injected),
-            Some(Fault::Panic) => panic!("injected panic"),
+            Some(Fault::Panic) => panic!("{PANIC_TEXT}"),
         }
     }
 
@@ -112,6 +113,22 @@ pub(crate) fn supervision() -> Supervision {
         Some(Injected) => Directive::Resume,
         None => Directive::Restart,
     })
+}
+
+/// What an injected panic says.
+const PANIC_TEXT: &str = "injected panic";
+
+/// Keeps injected panics off stderr, where all others still go: they are counted, and there may be millions.
+pub(crate) fn silence_injected_panics() {
+    static SILENCED: Once = Once::new();
+    SILENCED.call_once(|| {
+        let previous = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if info.payload_as_str() != Some(PANIC_TEXT) {
+                previous(info);
+            }
+        }));
+    });
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 
 use crate::arguments::{self, Command};
+use crate::faults;
 use crate::job::{self, Notes, RunError};
 
 /// The exit code of a run that printed what was asked for.
@@ -21,6 +22,7 @@ pub(crate) async fn run(
     out: &mut dyn Write,
     notes: &mut Notes<'_>,
 ) -> u8 {
+    faults::silence_injected_panics();
     let result = match arguments::parse(arguments) {
         Ok(Command::Run(options)) => job::run(&options, out, notes).await,
         Ok(Command::Help) => out.write_all(arguments::HELP.as_bytes()).map_err(RunError::Output),

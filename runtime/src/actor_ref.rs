@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::ask::{Ask, TryAsk};
-use crate::cell::{Cell, Envelope};
+use crate::cell::{AnyCell, Cell, Envelope};
 use crate::chain;
 use crate::env::Sleep;
 use crate::error::{Refusal, Undelivered};
@@ -54,7 +54,8 @@ impl<M: Send + 'static> ActorRef<M> {
     ///
     /// # Cancel safety
     ///
-    /// A future that is dropped before it is ready leaves nothing behind: the message is dropped with it, undelivered.
+    /// A future that is dropped while it waits for room leaves nothing behind: the message is dropped with it,
+    /// undelivered. One whose message had got room is delivered all the same.
     pub fn send(&self, message: M) -> Sending<'_, M> {
         Sending { to: self, step: Step::New(message) }
     }
@@ -109,7 +110,8 @@ impl<M: Send + 'static> ActorRef<M> {
 
     /// Waits until the actor has ended; asks for nothing.
     pub fn stopped(&self) -> Stopping {
-        Stopping { ended: self.cell.head().ended() }
+        let (ended, number) = self.cell.head().ended();
+        Stopping { ended, number, cell: self.cell.clone() }
     }
 
     /// Whether the actor has ended.
@@ -132,6 +134,9 @@ impl<M: Send + 'static> ActorRef<M> {
 #[derive(Debug)]
 pub struct Stopping {
     ended: tokio::sync::oneshot::Receiver<()>,
+    /// The place in the list of those who are to be told.
+    number: u64,
+    cell: Arc<dyn AnyCell>,
 }
 
 impl Future for Stopping {
@@ -140,6 +145,13 @@ impl Future for Stopping {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         // The notice is the drop of the sender.
         Pin::new(&mut self.ended).poll(cx).map(|_| ())
+    }
+}
+
+impl Drop for Stopping {
+    /// Waiting for the same actor again and again, and giving up, leaves nothing behind.
+    fn drop(&mut self) {
+        self.cell.head().watchers.remove(self.number);
     }
 }
 

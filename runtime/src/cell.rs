@@ -102,12 +102,13 @@ impl Head {
         self.id & ((1 << ID_BITS) - 1)
     }
 
-    /// A receiver that ends when this actor has.
-    pub(crate) fn ended(&self) -> oneshot::Receiver<()> {
+    /// A receiver that ends when this actor has, and the number under which it is in the list of watchers until then.
+    pub(crate) fn ended(&self) -> (oneshot::Receiver<()>, u64) {
         let (notice, ended) = oneshot::channel();
+        let number = self.core.next_id();
         // Given back when the actor has ended: dropped here, which is the notice.
-        drop(self.watchers.add(self.core.next_id(), Watcher::Future(notice)));
-        ended
+        drop(self.watchers.add(number, Watcher::Future(notice)));
+        (ended, number)
     }
 }
 

@@ -20,9 +20,36 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// The time that cancelled actors get to end once the shutdown is forced.
 const FORCED_GRACE: Duration = Duration::from_millis(200);
 
+/// Publishes a report when the shutdown is dropped half-way, because the tokio runtime of the system is gone: nobody
+/// who waits for it waits for ever.
+struct LastWord {
+    core: Arc<Core>,
+    start: Instant,
+}
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        let Self { core, start } = self;
+        if core.closed_to() == Gate::Stopped {
+            return;
+        }
+        core.gate(Gate::Stopped);
+        let unfinished = core.registry.all().iter().map(|cell| cell.head().path.clone()).collect();
+        let took = core.env.now().duration_since(*start);
+        core.publish(ShutdownReport { cause: core.cause(), unfinished, took });
+    }
+}
+
 /// Leads the shutdown of a system.
-pub(crate) async fn close(core: Arc<Core>) {
-    let start = core.env.now();
+pub(crate) fn close(core: Arc<Core>) -> impl Future<Output = ()> + Send {
+    // Made here, because a runtime that is gone drops the future without having polled it.
+    let last_word = LastWord { start: core.env.now(), core };
+    async move {
+        lead(&last_word.core, last_word.start).await;
+    }
+}
+
+async fn lead(core: &Arc<Core>, start: Instant) {
     let system = ActorSystem::of(core.clone());
     let mut unfinished = Vec::new();
     for phase in Phase::ALL {
@@ -43,17 +70,17 @@ pub(crate) async fn close(core: Arc<Core>) {
         }
         match phase {
             Phase::StopAccepting | Phase::Close => {}
-            Phase::Drain => drain(&core, end).await,
+            Phase::Drain => drain(core, end).await,
             Phase::StopActors => {
                 core.gate(Gate::Stopping);
-                stop_all(&core, Urge::Stop, end).await;
+                stop_all(core, Urge::Stop, end).await;
                 unfinished = core.registry.all().iter().map(|cell| cell.head().path.clone()).collect();
             }
             Phase::Kill if unfinished.is_empty() => {}
             Phase::Kill => {
                 let forced = core.forced.load(Ordering::Relaxed);
                 let end = if forced { end.min(core.env.now() + FORCED_GRACE) } else { end };
-                stop_all(&core, Urge::Kill, end).await;
+                stop_all(core, Urge::Kill, end).await;
             }
         }
     }

@@ -322,8 +322,16 @@ struct Room<M: Send + 'static> {
 
 impl<M: Send + 'static> Room<M> {
     fn fill(mut self, message: M) {
+        let Some(cell) = &self.cell else { return };
+        // While the room is still held: a ranking that panics is to give it back.
+        let rank = match catch(|| cell.rank(&message)) {
+            Ok(rank) => rank,
+            Err(failure) => {
+                let _ = drop_quietly(message); // one failure is enough
+                return self.fail(failure);
+            }
+        };
         let Some(cell) = self.cell.take() else { return };
-        let rank = cell.rank(&message);
         if let Err(envelope) = cell.inbox.fulfil(rank, Envelope { message, ticket: None }) {
             cell.bury(envelope, Reason::Piped);
         }

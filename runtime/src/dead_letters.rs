@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::env::Env;
 use crate::log_limit::{LogLimit, Verdict};
@@ -107,7 +107,7 @@ impl DeadLetters {
     /// The dead letters from now on. Up to `capacity` (at least 1) wait for a subscriber that is slow; what comes
     /// beyond is missed, and [`missed`](DeadLetterStream::missed) counts it.
     pub fn subscribe(&self, capacity: usize) -> DeadLetterStream {
-        let (letters, stream) = mpsc::channel(capacity.max(1));
+        let (letters, stream) = mpsc::channel(capacity.clamp(1, Semaphore::MAX_PERMITS));
         let missed = Arc::new(AtomicU64::new(0));
         self.shared.subscribers.lock().push(Subscriber { letters, missed: missed.clone() });
         DeadLetterStream { letters: stream, missed }

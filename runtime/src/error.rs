@@ -95,7 +95,8 @@ pub enum AskError<E = Infallible> {
         /// How long the caller waited.
         after: Duration,
     },
-    /// No reply came within `after`, though the actor had begun. It **may** have acted, or may still act.
+    /// No reply came within `after`, though the actor had begun, or the tokio runtime that kept the time is gone. It
+    /// **may** have acted, or may still act.
     #[error("no reply within {after:?}")]
     TimedOut {
         /// How long the caller waited.
@@ -174,7 +175,7 @@ pub enum SpawnError {
         reason: NameError,
     },
     /// A sibling has this name. It is free again once that actor's `stop` has resolved.
-    #[error("the name {path} is taken")]
+    #[error("the name {path} is taken: choose another, or await the stop of the actor that has it")]
     NameTaken {
         /// The path that is in use.
         path: ActorPath,

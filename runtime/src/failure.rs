@@ -109,18 +109,21 @@ impl Failure {
 
     /// What a panic that was caught says.
     pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> Self {
+        // First: the drop of the payload may panic, and leave its own place behind.
+        let place = LAST_PLACE.with(RefCell::take);
         let text = match payload.downcast::<String>() {
             Ok(text) => *text,
             Err(payload) => match payload.downcast::<&'static str>() {
                 Ok(text) => (*text).to_owned(),
                 Err(payload) => {
-                    // The payload may be anything, and its drop may panic in turn.
-                    let _ = drop_quietly(payload);
+                    // The payload may be anything, and its drop may panic with another of its kind, without end: the
+                    // second one is leaked.
+                    let _ = catch_raw(|| drop(payload)).map_err(std::mem::forget);
                     "a panic without text".to_owned()
                 }
             },
         };
-        Self { kind: Kind::Panic(Panic { text, place: LAST_PLACE.with(RefCell::take) }) }
+        Self { kind: Kind::Panic(Panic { text, place }) }
     }
 
     /// Where it panicked, as `file:line:column`. `None` for errors, and where another panic hook replaced ours.
@@ -290,16 +293,19 @@ thread_local! {
     static CATCHING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Makes the panics of actors known with their place, and keeps them off stderr: supervision reports them. Panics
-/// elsewhere go to the hook that was there before.
+/// Makes the panics of actors known with their place. Where `tracing` listens, supervision reports them there, and
+/// they stay off stderr; panics that nobody would hear of, and those elsewhere, go to the hook that was there before.
 pub(crate) fn install_panic_hook() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             let caught = CATCHING.try_with(Cell::get).unwrap_or(false);
-            if !caught && crate::chain::current_actor().is_none() {
+            let ours = caught || crate::chain::current_actor().is_some();
+            if !ours || !tracing::enabled!(tracing::Level::WARN) {
                 previous(info);
+            }
+            if !ours {
                 return;
             }
             let place = info.location().map(ToString::to_string);
@@ -311,10 +317,14 @@ pub(crate) fn install_panic_hook() {
 
 /// Calls what belongs to a user, and survives a panic in it, also where no handler of an actor runs.
 pub(crate) fn catch<T>(call: impl FnOnce() -> T) -> Result<T, Failure> {
+    catch_raw(call).map_err(Failure::panicked)
+}
+
+fn catch_raw<T>(call: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
     let outer = CATCHING.replace(true);
     let result = catch_unwind(AssertUnwindSafe(call));
     CATCHING.set(outer);
-    result.map_err(Failure::panicked)
+    result
 }
 
 /// Drops what belongs to a user, and survives a panic in it. Says whether it panicked.

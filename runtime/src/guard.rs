@@ -97,3 +97,44 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use crate::actor::Actor;
+    use crate::context::Context;
+    use crate::error::Refusal;
+    use crate::failure::Failure;
+    use crate::mailbox::Mailbox;
+    use crate::spawn::Spawn;
+    use crate::system::ActorSystem;
+    use crate::testkit::Sim;
+
+    struct Stuck;
+
+    impl Actor for Stuck {
+        type Msg = u32;
+
+        async fn receive(&mut self, _: u32, _: &mut Context<Self>) -> Result<(), Failure> {
+            pending().await
+        }
+    }
+
+    #[test]
+    fn a_message_counts_against_the_capacity_until_its_handler_is_done() {
+        let sim = Sim::new(1);
+        let (system, stuck) = sim.block_on(async {
+            let system = ActorSystem::builder("test").env(sim.env()).start().await.unwrap();
+            let stuck = system.spawn("stuck", Spawn::new(|| Stuck).mailbox(Mailbox::bounded(2))).unwrap();
+            stuck.tell(1).unwrap();
+            (system, stuck)
+        });
+        sim.run_until_idle();
+        assert_eq!(stuck.depth(), 1);
+        stuck.tell(2).unwrap();
+        assert_eq!(stuck.tell(3).unwrap_err().reason, Refusal::Full { capacity: 2 });
+        system.force_shutdown();
+        sim.block_on(system.terminated());
+    }
+}

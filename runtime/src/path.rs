@@ -2,7 +2,7 @@
 //!
 //! A path is the names from the root down to an actor: `/user/orders/worker-3`. It says nothing about
 //! whether an actor lives there; the registry knows that. How deep a tree may grow
-//! ([`DEPTH_LIMIT`]) is checked where actors are spawned.
+//! ([`DEPTH_LIMIT`]) is checked where actors are spawned, and where a text is read.
 //!
 //! # Invariants
 //!
@@ -71,6 +71,14 @@ pub enum PathError {
     /// The text does not start with `/`.
     #[error("the path does not start with '/'; write it from the root, like \"/user/worker\"")]
     NotAbsolute,
+    /// The path is longer than that of any actor.
+    #[error("the path has {segments} segments; no actor lives deeper than {limit}")]
+    TooDeep {
+        /// Segments of the path.
+        segments: usize,
+        /// The most segments of the path of an actor.
+        limit: usize,
+    },
     /// A segment of the path is not a name an actor can have.
     #[error("segment {segment} of the path cannot be the name of an actor")]
     Name {
@@ -147,6 +155,10 @@ impl ActorPath {
     pub(crate) fn parse(text: &str) -> Result<Self, PathError> {
         let names = text.strip_prefix('/').ok_or(PathError::NotAbsolute)?;
         if !names.is_empty() {
+            let segments = names.split('/').count();
+            if segments > DEPTH_LIMIT {
+                return Err(PathError::TooDeep { segments, limit: DEPTH_LIMIT });
+            }
             for (segment, name) in (1..).zip(names.split('/')) {
                 check_name(name).map_err(|source| PathError::Name { segment, source })?;
             }
@@ -285,6 +297,12 @@ mod tests {
             ActorPath::parse("/a/b/c\0"),
             wrong(3, NameError::Control { at_byte: 1, character: '\0' })
         );
+    }
+
+    #[test]
+    fn a_text_of_64_segments_may_be_a_path_and_one_of_65_is_none() {
+        assert_eq!(path(&"/x".repeat(64)).depth(), 64);
+        assert_eq!(ActorPath::parse(&"/x".repeat(65)), Err(PathError::TooDeep { segments: 65, limit: 64 }));
     }
 
     #[test]

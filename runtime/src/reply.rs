@@ -13,8 +13,8 @@ use std::fmt;
 
 use crate::chain::Link;
 use crate::deadlines::Deadlines;
-pub(crate) use crate::slot::{Answer, Claim, Loss, Ticket};
 use crate::slot::{self, Put};
+pub(crate) use crate::slot::{Answer, Claim, Loss, Ticket};
 use crate::sync::Arc;
 
 /// The slot of a question in one system.

@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 use crate::failure::Crash;
 use crate::path::ActorPath;
 
+/// What is longer than this is as good as no limit, and cannot be added to a moment.
+const CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
+
 /// A step of the shutdown.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
@@ -41,7 +44,7 @@ impl Phase {
             Self::Kill => budget / 10 * 9,
             Self::Close => budget,
         };
-        start.checked_add(share).unwrap_or(start)
+        start.checked_add(share.min(CENTURY)).unwrap_or(start)
     }
 }
 

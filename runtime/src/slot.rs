@@ -128,7 +128,7 @@ impl<T, H> Slot<T, H> {
     /// wheel must be told of it.
     #[must_use = "a question the wheel does not know of never ends"]
     pub(crate) fn open(&self, deadline: u64, chain: Option<std::sync::Arc<Link>>) -> bool {
-        let stale = mem::take(&mut *self.value.lock());
+        debug_assert!(self.value.lock().is_none(), "whoever settles a question leaves no value behind");
         let mut state = self.ticket.state.lock();
         debug_assert!(!state.phase.is_open(), "a slot in use is never opened again");
         state.phase = Phase::Queued;
@@ -140,7 +140,7 @@ impl<T, H> Slot<T, H> {
             state.armed = deadline;
         }
         drop(state);
-        drop((stale, old));
+        drop(old);
         arm
     }
 

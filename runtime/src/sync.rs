@@ -48,6 +48,16 @@ pub(crate) mod model {
 
     use super::Arc;
 
+    /// Runs a model in every interleaving with up to so many preemptions: most races need one or two, and without a
+    /// bound a model takes hours. `LOOM_MAX_PREEMPTIONS` is stronger.
+    const PREEMPTIONS: usize = 2;
+
+    pub(crate) fn explore(model: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound.get_or_insert(PREEMPTIONS);
+        builder.check(model);
+    }
+
     /// A thread that sleeps until it is woken.
     struct Sleeper(loom::sync::Notify);
 

@@ -42,6 +42,9 @@ pub struct ActorSystem {
     core: Arc<Core>,
 }
 
+/// The name of the parent of what the system spawns.
+const USER: &str = "user";
+
 /// How far a system has closed.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Gate {
@@ -137,7 +140,7 @@ impl Core {
         self.guardian.lock().clone()
     }
 
-    fn closed_to(&self) -> Gate {
+    pub(crate) fn closed_to(&self) -> Gate {
         match self.gate.load(Ordering::Acquire) {
             0 => Gate::Open,
             1 => Gate::Closing,
@@ -240,20 +243,24 @@ impl ActorSystem {
     ///
     /// [`SpawnError`] says what is wrong with the name or the options, or that the system shuts down.
     pub fn spawn<S: IntoSpawn>(&self, name: &str, actor: S) -> Result<ActorRef<MsgOf<S>>, SpawnError> {
-        actor.into_spawn().launch(&self.top()?, name)
+        actor.into_spawn().launch(&self.top(name)?, name)
     }
 
     /// An actor without a task, for tests that step it.
     pub(crate) fn embody<A: Actor>(&self, name: &str, actor: Spawn<A>) -> Result<Box<Body<A>>, SpawnError> {
-        actor.embody(&self.top()?, name)
+        actor.embody(&self.top(name)?, name)
     }
 
     /// The parent of what the system spawns.
-    fn top(&self) -> Result<Arc<dyn AnyCell>, SpawnError> {
-        match self.core.guardian() {
-            Some(guardian) => Ok(guardian),
-            None => Err(SpawnError::ShuttingDown { path: ActorPath::root() }),
+    fn top(&self, name: &str) -> Result<Arc<dyn AnyCell>, SpawnError> {
+        if let Some(guardian) = self.core.guardian() {
+            return Ok(guardian);
         }
+        let parent = ActorPath::root().child(USER).unwrap_or_else(|_| ActorPath::root());
+        Err(match parent.child(name) {
+            Ok(path) => SpawnError::ShuttingDown { path },
+            Err(reason) => SpawnError::IllegalName { parent, reason },
+        })
     }
 
     /// Finds a living actor by its path, such as `/user/fleet/N14228`.
@@ -476,7 +483,7 @@ impl SystemBuilder {
             counts: Box::new(Counts { ids: AtomicU64::new(first_id()), ..Counts::default() }),
             env,
         });
-        let user = ActorPath::root().child("user").map_err(StartError::IllegalName)?;
+        let user = ActorPath::root().child(USER).map_err(StartError::IllegalName)?;
         let system = ActorSystem { core };
         for (index, extension) in self.extensions.iter().enumerate() {
             let started = contained(async { extension.start(&system).await }).await;

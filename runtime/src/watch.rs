@@ -67,6 +67,14 @@ impl<W> Watchers<W> {
         }
     }
 
+    #[cfg(all(test, not(omnitron_loom)))]
+    fn len(&self) -> usize {
+        match &*self.state.lock() {
+            State::Waiting(list) => list.by_number.len(),
+            State::Nobody | State::Ended => 0,
+        }
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
         matches!(*self.state.lock(), State::Ended)
     }

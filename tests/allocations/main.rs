@@ -3,6 +3,8 @@
 //! Everything runs on the thread of the test, whose allocations are counted exactly: those of the sender, of the
 //! runtime in between, and of the actor. What grows once (rings, pools, tables) has grown before the count begins.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as the tests do")]
+
 use allocation_counter::{AllocationInfo, measure};
 use omnitron::prelude::*;
 use omnitron::testkit::Sim;

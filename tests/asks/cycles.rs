@@ -72,7 +72,8 @@ impl Actor for Node {
             }
             Step::Apart { reply } => {
                 let myself = ctx.myself().clone();
-                let ask = async move { myself.ask(|reply| Step::Pass { route: VecDeque::new(), reply }).await };
+                let ask =
+                    async move { myself.ask(|reply| Step::Pass { route: VecDeque::new(), reply }).await };
                 ctx.env().spawn(|| "apart".to_owned(), async move {
                     ask.await.unwrap().unwrap();
                     reply.send(());

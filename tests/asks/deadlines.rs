@@ -72,8 +72,9 @@ impl Actor for Silent {
 #[test]
 fn a_reply_just_before_the_deadline_counts_and_one_after_its_last_tick_does_not() {
     let (limit, moment) = (SECOND / 2, Duration::from_nanos(1));
+    let just_before = Duration::from_nanos(499_999_999);
     let world = World::new();
-    let asked = world.asks_within(1, Way::ReplyAfter(limit - moment), limit);
+    let asked = world.asks_within(1, Way::ReplyAfter(just_before), limit);
     assert_eq!(world.end(asked).unwrap(), 1, "a deadline never ends an ask early");
     let asked = world.asks_within(2, Way::ReplyAfter(limit + SLACK + moment), limit);
     assert!(matches!(world.end(asked), Err(AskError::TimedOut { .. })));

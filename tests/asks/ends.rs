@@ -1,5 +1,7 @@
 //! In which ways can a target end while it is asked, and which error tells of each?
 
+use std::time::Duration;
+
 use omnitron::prelude::*;
 
 use crate::world::{AGES, Question, Record, SECOND, Way, World, did_not_act, question};
@@ -118,7 +120,7 @@ fn a_dropped_reply_abandons_the_question_at_once() {
     let mut asked = world.asks(1, Way::Drop);
     let error = asked.try_take().expect("no time has passed").unwrap_err();
     assert!(matches!(error, AskError::Abandoned), "{error:?}");
-    assert_eq!((error.acted(), world.sim.elapsed()), (Acted::Maybe, SECOND * 0));
+    assert_eq!((error.acted(), world.sim.elapsed()), (Acted::Maybe, Duration::ZERO));
 }
 
 #[test]

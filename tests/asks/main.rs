@@ -3,6 +3,8 @@
 //! All but the tests on real threads run in a simulation, so "late" and "never" are exact. The target of these
 //! tests keeps a record of every message it begins to handle; the record is what the errors are held against.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as the tests do")]
+
 mod callers;
 mod cycles;
 mod deadlines;

@@ -96,10 +96,12 @@ impl Actor for Echo {
 
 /// Puts every reply on a heap which other tasks take from, so that replies come late, from any thread, in any order.
 #[derive(Clone, Default)]
-struct Heap(Arc<Mutex<Vec<(u64, ReplyTo<u64>)>>>);
+struct Heap(Arc<Mutex<Vec<Numbered>>>);
+
+type Numbered = (u64, ReplyTo<u64>);
 
 impl Heap {
-    fn take(&self) -> Option<(u64, ReplyTo<u64>)> {
+    fn take(&self) -> Option<Numbered> {
         let mut heap = self.0.lock().unwrap();
         let any = heap.len() / 2;
         (!heap.is_empty()).then(|| heap.swap_remove(any))
@@ -111,10 +113,10 @@ struct Hoarder {
 }
 
 impl Actor for Hoarder {
-    type Msg = (u64, ReplyTo<u64>);
+    type Msg = Numbered;
 
-    async fn receive(&mut self, question: Self::Msg, _: &mut Context<Self>) -> Result<(), Failure> {
-        assert!(question.0 % 97 != 0, "one in 97 panics");
+    async fn receive(&mut self, question: Numbered, _: &mut Context<Self>) -> Result<(), Failure> {
+        assert!(!question.0.is_multiple_of(97), "one in 97 panics");
         self.heap.0.lock().unwrap().push(question);
         Ok(())
     }

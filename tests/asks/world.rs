@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
 /// Long enough for everything these tests do, and still no deadline of anything.
-pub(crate) const AGES: Duration = Duration::from_secs(3_600);
+pub(crate) const AGES: Duration = Duration::from_hours(1);
 
 /// What the target does with a question before it has answered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -150,12 +150,7 @@ impl World {
     }
 
     /// Asks with a deadline in a task of its own.
-    pub(crate) fn asks_within(
-        &self,
-        number: u64,
-        way: Way,
-        limit: Duration,
-    ) -> Later<Result<u64, AskError>> {
+    pub(crate) fn asks_within(&self, number: u64, way: Way, limit: Duration) -> Later<Result<u64, AskError>> {
         self.begin(self.target.ask(question(number, way)).within(limit))
     }
 

@@ -4,6 +4,8 @@
 //! the watch over others, at names, at dead letters, at the stash and at piped futures. What runs in a simulation
 //! runs under many seeds; what only real threads can break runs on tokio.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as the tests do")]
+
 mod dead_letters;
 mod names;
 mod pipe;

@@ -125,9 +125,9 @@ fn a_name_is_free_again_once_stop_has_resolved_in_every_interleaving() {
                     child_of(&parent, "child").await.unwrap();
                 }
                 if round % 3 == 0 {
-                    parent.stop().await
+                    parent.stop().await;
                 } else {
-                    parent.drain().await
+                    parent.drain().await;
                 }
                 assert!(
                     system.lookup::<Birth>("/user/parent/child").is_err(),

@@ -3,6 +3,8 @@
 //! The table in the documentation of [`Mailbox`](omnitron::Mailbox) is tested cell by cell in `table`; what it says
 //! about those who wait, about reserved room and about the figures, in the others.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as the tests do")]
+
 mod figures;
 mod inside;
 mod reserved;

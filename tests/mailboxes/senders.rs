@@ -16,7 +16,7 @@ fn senders_that_wait_are_served_in_the_order_in_which_they_began_to() {
             assert_eq!(world.sim.block_on(sent), Ok(()));
         }
         world.sim.run_until_idle();
-        assert_eq!(world.seen.handled(), Vec::from_iter(1..=20), "capacity {capacity}");
+        assert_eq!(world.seen.handled(), (1..=20).collect::<Vec<_>>(), "capacity {capacity}");
     }
 }
 
@@ -108,7 +108,11 @@ fn senders_that_wait_when_the_actor_stops_get_their_messages_back() {
         // The end of the message in hand may have made room for the first.
         assert!(result == Err((number, Refusal::Stopped)) || (number, result) == (1, Ok(())), "{result:?}");
     }
-    assert_eq!(world.system.dead_letters().total(), 0, "what was let in is handled, what was not is given back");
+    assert_eq!(
+        world.system.dead_letters().total(),
+        0,
+        "what was let in is handled, what was not is given back"
+    );
 }
 
 #[test]

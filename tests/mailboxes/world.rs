@@ -130,8 +130,8 @@ impl World {
     pub(crate) fn seeded(seed: u64, mailbox: Mailbox<Mail>) -> Self {
         let sim = Sim::new(seed);
         let system = sim.block_on(ActorSystem::builder("mail").env(sim.env()).start()).unwrap();
-        let (clerk, seen) = spawn(&system, "clerk", mailbox);
-        Self { system, clerk, seen, sim }
+        let (clerk, record) = spawn(&system, "clerk", mailbox);
+        Self { system, clerk, seen: record, sim }
     }
 
     /// Keeps the clerk busy for two seconds, with something to do in the middle. The first begins.

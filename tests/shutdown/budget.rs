@@ -128,7 +128,7 @@ fn a_stopped_hook_that_hangs_has_its_grace_and_no_more() {
 
 #[test]
 fn a_forced_shutdown_waits_for_nobody_whenever_it_is_forced() {
-    let hour = Duration::from_secs(3_600);
+    let hour = Duration::from_hours(1);
     // While it drains, while the actors stop, and before it has begun.
     for forced_after in [Some(ms(100)), Some(hour * 6 / 10), None] {
         let sim = Sim::new(1);
@@ -166,7 +166,7 @@ fn a_forced_shutdown_gives_up_on_a_stopped_hook_that_hangs() {
             std::future::pending().await
         }
     }
-    let hour = Duration::from_secs(3_600);
+    let hour = Duration::from_hours(1);
     let sim = Sim::new(1);
     sim.block_on(async {
         let system = ActorSystem::builder("test").env(sim.env()).shutdown_budget(hour).start().await.unwrap();

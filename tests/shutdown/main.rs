@@ -3,6 +3,8 @@
 //! Here: draining, refusals, the order of the tree, and who may ask for it. The modules look at the budget, at
 //! extensions, and at signals of the operating system.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as the tests do")]
+
 mod budget;
 mod extensions;
 #[cfg(unix)]
@@ -332,7 +334,7 @@ fn a_timer_does_not_hold_up_the_drain() {
 
 #[test]
 fn a_shutdown_ends_back_off_and_endless_restarts() {
-    let hour = Duration::from_secs(3_600);
+    let hour = Duration::from_hours(1);
     let slow = Supervision::restart().unlimited().backoff(Backoff::exponential(hour, hour));
     for (supervision, name) in [(slow, "back-off"), (Supervision::restart().unlimited(), "restarts at once")]
     {
@@ -350,5 +352,47 @@ fn a_shutdown_ends_back_off_and_endless_restarts() {
             let failures = system.stats().failures;
             assert_eq!(failures + system.dead_letters().count(Reason::Stopped), 200, "{name}");
         });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn on_real_threads_every_message_and_spawn_that_races_with_the_shutdown_is_settled() {
+    struct Sink;
+    impl Actor for Sink {
+        type Msg = ();
+        async fn receive(&mut self, (): (), _: &mut Context<Self>) -> Result<(), Failure> {
+            Ok(())
+        }
+    }
+    for round in 0..50 {
+        let system = ActorSystem::start("races").await.unwrap();
+        let sink = system.spawn("sink", Spawn::new(|| Sink).mailbox(Mailbox::unbounded())).unwrap();
+        let (counts, mut told) = tokio::sync::mpsc::unbounded_channel::<u64>();
+        for sender in 0..3 {
+            let (system, sink, counts) = (system.clone(), sink.clone(), counts.clone());
+            let env = system.env().clone();
+            let race = async move {
+                let mut accepted = 0;
+                while sink.tell(()).is_ok() {
+                    accepted += 1;
+                    let spawned = system.spawn(&format!("s{sender}-{accepted}"), || Sink);
+                    if spawned.is_err() || accepted % 64 == 0 {
+                        tokio::task::yield_now().await;
+                    }
+                }
+                counts.send(accepted).unwrap();
+            };
+            env.spawn(|| "sender".into(), race);
+        }
+        drop(counts);
+        let report = system.shutdown().await;
+        assert_eq!(unfinished(&report), [""; 0], "round {round}");
+        let mut accepted = 0;
+        while let Some(count) = told.recv().await {
+            accepted += count;
+        }
+        let stats = system.stats();
+        assert_eq!(stats.messages + stats.dead_letters, accepted, "round {round}");
+        assert_eq!(stats.actors, 0, "round {round}");
     }
 }

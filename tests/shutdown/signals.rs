@@ -51,7 +51,7 @@ fn the_program() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         // So long a budget that only a second signal ends it while the handler hangs.
-        let hour = Duration::from_secs(3_600);
+        let hour = Duration::from_hours(1);
         let system =
             ActorSystem::builder("program").shutdown_budget(hour).extension(Herald).start().await.unwrap();
         let (read, line) = tokio::sync::oneshot::channel();

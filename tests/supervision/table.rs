@@ -83,8 +83,12 @@ impl Fault {
             SignalFails | SignalPanics => vec![During::Signal],
             TimerPanics => vec![During::Timer],
             PipedPanics => vec![During::Piped],
-            PreRestartFails | PreRestartPanics | StateDropPanicsOnRestart | FactoryPanicsOnRestart
-            | PostRestartFails | PostRestartPanics => vec![running, During::Restarting],
+            PreRestartFails
+            | PreRestartPanics
+            | StateDropPanicsOnRestart
+            | FactoryPanicsOnRestart
+            | PostRestartFails
+            | PostRestartPanics => vec![running, During::Restarting],
             StoppedFails | StoppedPanics | StateDropPanicsOnStop => vec![During::Stopping],
         }
     }
@@ -92,7 +96,12 @@ impl Fault {
     fn is_panic(self) -> bool {
         !matches!(
             self,
-            StartedFails | ReceiveFails | SignalFails | PreRestartFails | PostRestartFails | StoppedFails
+            StartedFails
+                | ReceiveFails
+                | SignalFails
+                | PreRestartFails
+                | PostRestartFails
+                | StoppedFails
                 | DeciderPanics
         )
     }
@@ -249,8 +258,12 @@ async fn provoke(world: &World, phase: Fault, b: &ActorRef<Msg>) {
             ctx.pipe_to_self(sleep, |()| panic!("the failure in question"))?;
             Ok(())
         }),
-        PreRestartFails | PreRestartPanics | StateDropPanicsOnRestart | FactoryPanicsOnRestart
-        | PostRestartFails | PostRestartPanics => Msg::fail("trigger"),
+        PreRestartFails
+        | PreRestartPanics
+        | StateDropPanicsOnRestart
+        | FactoryPanicsOnRestart
+        | PostRestartFails
+        | PostRestartPanics => Msg::fail("trigger"),
     };
     b.tell(message).expect("b lives and has room");
 }

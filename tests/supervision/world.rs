@@ -42,15 +42,12 @@ pub(crate) enum Msg {
     /// Await for so long, then note the number.
     Sleep(Duration, u32),
     /// Handled without a word, but its drop panics.
-    #[expect(dead_code, reason = "dropped, never read")]
     Bomb(Bomb),
     Ping(ReplyTo<u32>),
 }
 
 impl Msg {
-    pub(crate) fn run(
-        job: impl FnOnce(&mut Context<Node>) -> Result<(), Failure> + Send + 'static,
-    ) -> Self {
+    pub(crate) fn run(job: impl FnOnce(&mut Context<Node>) -> Result<(), Failure> + Send + 'static) -> Self {
         Self::Run(Box::new(job))
     }
 
@@ -64,6 +61,7 @@ impl Msg {
 }
 
 /// Panics when it is dropped (but not while its thread panics: that would abort).
+#[derive(Debug)]
 pub(crate) struct Bomb;
 
 impl Drop for Bomb {
@@ -173,7 +171,7 @@ impl World {
         self.notes.lock().expect("notes are taken without a panic")
     }
 
-    fn note(&self, name: &str, incarnation: u32, what: &str) {
+    pub(crate) fn note(&self, name: &str, incarnation: u32, what: &str) {
         let now = self.system.env().now();
         self.locked().lines.push((now, format!("{name}#{incarnation} {what}")));
     }

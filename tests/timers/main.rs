@@ -2,6 +2,8 @@
 //!
 //! All of it in virtual time, to the nanosecond.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as the tests do")]
+
 use std::time::Duration;
 
 use omnitron::prelude::*;
@@ -112,7 +114,7 @@ fn once_fires_once_and_every_fires_on_its_grid_until_it_is_cancelled() {
         (
             ms(100),
             set(|timers| {
-                assert!(timers.cancel("every") && !timers.cancel("every") && !timers.cancel("once"))
+                assert!(timers.cancel("every") && !timers.cancel("every") && !timers.cancel("once"));
             }),
         ),
     ];

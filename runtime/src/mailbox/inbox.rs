@@ -14,7 +14,6 @@
 //! * While senders wait, nobody overtakes them, and they are admitted in the order in which they began to wait.
 //! * No user code (drop of a message, waker) runs under the lock.
 
-use std::collections::VecDeque;
 use std::mem;
 use std::task::{Context, Poll, Waker};
 
@@ -69,7 +68,7 @@ pub(crate) struct Inbox<T, C, H> {
 
 struct State<T, C> {
     store: Store<T>,
-    controls: Option<Box<VecDeque<C>>>,
+    controls: Ring<C>,
     senders: Option<Box<Senders<T>>>,
     waker: Option<Waker>,
     accepted: u64,
@@ -88,15 +87,15 @@ struct State<T, C> {
 impl<T, C, H> Inbox<T, C, H> {
     /// An inbox as `mailbox` says, and the function that ranks its messages, if any.
     pub(crate) fn new<M>(mailbox: Mailbox<M>, owner: H) -> (Self, Option<Rank<M>>) {
-        let capacity = mailbox.capacity.map_or(UNBOUNDED, |messages| {
-            u32::try_from(messages).unwrap_or(UNBOUNDED).min(UNBOUNDED - 1)
-        });
+        let capacity = mailbox
+            .capacity
+            .map_or(UNBOUNDED, |messages| u32::try_from(messages).unwrap_or(UNBOUNDED).min(UNBOUNDED - 1));
         let ranked = mailbox.rank.is_some();
         let bounded = mailbox.capacity.is_some();
         let inbox = Self {
             state: Mutex::new(State {
                 store: Store::new(ranked),
-                controls: None,
+                controls: Ring::default(),
                 senders: None,
                 waker: None,
                 accepted: 0,
@@ -235,7 +234,7 @@ impl<T, C, H> Inbox<T, C, H> {
         if state.finished {
             return Err(control);
         }
-        state.controls.get_or_insert_default().push_back(control);
+        state.controls.push_back(control);
         self.attention.fetch_or(CONTROLS, Ordering::Relaxed);
         let waker = state.wake_for_control();
         drop(state);
@@ -264,7 +263,7 @@ impl<T, C, H> Inbox<T, C, H> {
     pub(crate) fn figures(&self) -> Figures {
         let state = self.state.lock();
         let asleep = state.waker.is_some() && !state.controls_only;
-        let waits = state.store.len() > 0 || state.reserved > 0 || state.controls.as_ref().is_some_and(|c| !c.is_empty());
+        let waits = state.store.len() > 0 || state.reserved > 0 || !state.controls.is_empty();
         Figures {
             depth: state.store.len() + self.left(&state),
             deepest: state.deepest as usize,
@@ -283,7 +282,7 @@ impl<T, C, H> Inbox<T, C, H> {
     /// The next control.
     pub(crate) fn next_control(&self) -> Option<C> {
         let mut state = self.state.lock();
-        let control = state.controls.as_mut().and_then(|controls| controls.pop_front());
+        let control = state.controls.pop_front();
         if control.is_none() {
             self.attention.fetch_and(!CONTROLS, Ordering::Relaxed);
         }
@@ -394,7 +393,7 @@ impl<T, C, H> Inbox<T, C, H> {
         state.taken = 0;
         self.left.store(0, Ordering::Relaxed);
         let messages = std::iter::from_fn(|| state.store.pop()).collect();
-        let controls = state.controls.take().map(|controls| controls.into_iter().collect()).unwrap_or_default();
+        let controls = state.controls.drain().collect();
         state.store.trim();
         drop(state);
         (messages, controls)

@@ -3,7 +3,7 @@
 //! The main thread of a model is the actor, the others send to it or urge it. A wake-up that is lost shows as a
 //! deadlock.
 //!
-//! `RUSTFLAGS="--cfg omnitron_loom" LOOM_MAX_PREEMPTIONS=2 cargo test -p omnitron-runtime --lib --release loom`
+//! `RUSTFLAGS="--cfg omnitron_loom" cargo test -p omnitron-runtime --lib --release loom`
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -14,7 +14,7 @@ use super::inbox::{Inbox, Next, Offered, Pushed, Urge};
 use super::ring::Ring;
 use super::{Mailbox, Overflow};
 use crate::error::Refusal;
-use crate::sync::model::block_on;
+use crate::sync::model::{block_on, explore};
 
 type Numbers = Inbox<u32, &'static str, ()>;
 
@@ -27,7 +27,10 @@ fn bounded(capacity: usize) -> Arc<Numbers> {
 }
 
 /// Runs `part` as another thread.
-fn beside<T: 'static>(inbox: &Arc<Numbers>, part: impl FnOnce(&Numbers) -> T + 'static) -> thread::JoinHandle<T> {
+fn beside<T: 'static>(
+    inbox: &Arc<Numbers>,
+    part: impl FnOnce(&Numbers) -> T + 'static,
+) -> thread::JoinHandle<T> {
     let inbox = inbox.clone();
     thread::spawn(move || part(&inbox))
 }
@@ -44,7 +47,9 @@ fn send(inbox: &Numbers, message: u32) -> Result<(), u32> {
             Some(number) => number,
             None => match inbox.offer(0, message, cx) {
                 Offered::Settled(Pushed::Queued) => return Poll::Ready(Ok(())),
-                Offered::Settled(Pushed::Refused(message, Refusal::Stopped)) => return Poll::Ready(Err(message)),
+                Offered::Settled(Pushed::Refused(message, Refusal::Stopped)) => {
+                    return Poll::Ready(Err(message));
+                }
                 Offered::Settled(pushed) => panic!("a send meets no {pushed:?}"),
                 Offered::Waits(waits) => *number.insert(waits),
             },
@@ -92,7 +97,7 @@ impl<'a> Actor<'a> {
 
 #[test]
 fn a_push_is_never_missed_by_an_actor_that_falls_asleep() {
-    loom::model(|| {
+    explore(|| {
         let inbox = inbox(Mailbox::unbounded());
         let sender = beside(&inbox, |inbox| {
             tell(inbox, 1);
@@ -107,7 +112,7 @@ fn a_push_is_never_missed_by_an_actor_that_falls_asleep() {
 
 #[test]
 fn two_senders_lose_no_message_and_each_keeps_its_order() {
-    loom::model(|| {
+    explore(|| {
         let inbox = inbox(Mailbox::unbounded());
         let senders = [10, 20].map(|base| {
             beside(&inbox, move |inbox| {
@@ -129,7 +134,7 @@ fn two_senders_lose_no_message_and_each_keeps_its_order() {
 
 #[test]
 fn a_send_that_waits_is_let_in_by_an_actor_that_works() {
-    loom::model(|| {
+    explore(|| {
         let inbox = bounded(1);
         tell(&inbox, 0);
         let sender = beside(&inbox, |inbox| send(inbox, 1));
@@ -142,7 +147,7 @@ fn a_send_that_waits_is_let_in_by_an_actor_that_works() {
 
 #[test]
 fn senders_that_wait_are_let_in_by_a_handler_that_awaits() {
-    loom::model(|| {
+    explore(|| {
         let inbox = bounded(1);
         tell(&inbox, 0);
         let sender = beside(&inbox, |inbox| send(inbox, 1));
@@ -157,7 +162,7 @@ fn senders_that_wait_are_let_in_by_a_handler_that_awaits() {
 
 #[test]
 fn senders_that_wait_are_served_in_order_and_all_of_them_woken() {
-    loom::model(|| {
+    explore(|| {
         let inbox = bounded(1);
         tell(&inbox, 0);
         let mut waiting = Vec::new();
@@ -182,7 +187,7 @@ fn senders_that_wait_are_served_in_order_and_all_of_them_woken() {
 
 #[test]
 fn what_is_sent_while_the_actor_closes_is_handled_or_given_back() {
-    loom::model(|| {
+    explore(|| {
         let inbox = bounded(1);
         tell(&inbox, 0);
         let sender = beside(&inbox, |inbox| send(inbox, 1));
@@ -204,7 +209,7 @@ fn what_is_sent_while_the_actor_closes_is_handled_or_given_back() {
 
 #[test]
 fn a_send_that_is_dropped_is_withdrawn_or_handled_and_blocks_nobody() {
-    loom::model(|| {
+    explore(|| {
         let inbox = bounded(1);
         tell(&inbox, 0);
         let sender = beside(&inbox, |inbox| match inbox.offer(0, 1, &Context::from_waker(Waker::noop())) {
@@ -225,7 +230,7 @@ fn a_send_that_is_dropped_is_withdrawn_or_handled_and_blocks_nobody() {
 
 #[test]
 fn a_control_and_a_message_both_reach_an_actor_that_falls_asleep() {
-    loom::model(|| {
+    explore(|| {
         let inbox = inbox(Mailbox::unbounded());
         let runtime = beside(&inbox, |inbox| assert!(inbox.control("look").is_ok()));
         let sender = beside(&inbox, |inbox| tell(inbox, 1));
@@ -246,7 +251,7 @@ fn a_control_and_a_message_both_reach_an_actor_that_falls_asleep() {
 
 #[test]
 fn an_urge_is_never_missed_by_a_handler_that_awaits() {
-    loom::model(|| {
+    explore(|| {
         let inbox = inbox(Mailbox::unbounded());
         let runtime = beside(&inbox, |inbox| inbox.urge(Urge::Stop));
         let sender = beside(&inbox, |inbox| tell(inbox, 1));
@@ -259,7 +264,7 @@ fn an_urge_is_never_missed_by_a_handler_that_awaits() {
 
 #[test]
 fn a_control_is_never_missed_by_an_actor_that_takes_no_messages() {
-    loom::model(|| {
+    explore(|| {
         let inbox = inbox(Mailbox::unbounded());
         let runtime = beside(&inbox, |inbox| assert!(inbox.control("look").is_ok()));
         let control = loop {
@@ -275,7 +280,7 @@ fn a_control_is_never_missed_by_an_actor_that_takes_no_messages() {
 
 #[test]
 fn what_is_pushed_while_a_handler_awaits_is_found_after_it() {
-    loom::model(|| {
+    explore(|| {
         let inbox = inbox(Mailbox::unbounded());
         let sender = beside(&inbox, |inbox| tell(inbox, 1));
         // The handler awaits, and is ready by itself.
@@ -289,7 +294,7 @@ fn what_is_pushed_while_a_handler_awaits_is_found_after_it() {
 #[test]
 fn a_closed_mailbox_waits_for_the_result_whose_room_is_reserved() {
     for fulfil in [true, false] {
-        loom::model(move || {
+        explore(move || {
             let inbox = inbox(Mailbox::unbounded());
             assert_eq!(inbox.reserve(), Ok(None));
             let piped = beside(&inbox, move |inbox| {
@@ -310,7 +315,7 @@ fn a_closed_mailbox_waits_for_the_result_whose_room_is_reserved() {
 
 #[test]
 fn room_that_is_released_reaches_the_sender_that_waits_for_it() {
-    loom::model(|| {
+    explore(|| {
         let inbox = bounded(1);
         assert_eq!(inbox.reserve(), Ok(None));
         let sender = beside(&inbox, |inbox| send(inbox, 1));
@@ -324,7 +329,7 @@ fn room_that_is_released_reaches_the_sender_that_waits_for_it() {
 
 #[test]
 fn what_comes_while_the_actor_ends_is_left_over_or_given_back() {
-    loom::model(|| {
+    explore(|| {
         let inbox = inbox(Mailbox::unbounded());
         assert_eq!(inbox.reserve(), Ok(None));
         let piped = beside(&inbox, |inbox| inbox.fulfil(0, 1));
@@ -338,7 +343,7 @@ fn what_comes_while_the_actor_ends_is_left_over_or_given_back() {
 
 #[test]
 fn a_mailbox_that_drops_the_oldest_accounts_for_every_message() {
-    loom::model(|| {
+    explore(|| {
         let inbox = inbox(Mailbox::bounded(1).on_full(Overflow::DropOldest));
         let sender = beside(&inbox, |inbox| {
             let mut displaced = Vec::new();

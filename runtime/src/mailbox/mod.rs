@@ -67,7 +67,8 @@ impl<M> Mailbox<M> {
     /// takes one message at a time, so that a high rank overtakes everything that is not yet being handled; this
     /// costs a lock per message.
     ///
-    /// `rank` runs in the sender, once per message. A panic in it is the sender's.
+    /// `rank` runs in the sender, once per message. A panic in it is the sender's; over a piped
+    /// message, which nobody sends, it is a failure of the actor.
     pub fn priority(rank: impl Fn(&M) -> u8 + Send + Sync + 'static) -> Self {
         Self { capacity: None, overflow: Overflow::Reject, rank: Some(Box::new(rank)) }
     }

@@ -76,7 +76,7 @@ mod tests {
                 ranked.push(rank, (rank, arrival));
             }
             let left: Vec<_> = std::iter::from_fn(|| ranked.pop()).collect();
-            let mut expected: Vec<_> = ranks.iter().copied().zip(0..).map(|(rank, arrival)| (rank, arrival)).collect();
+            let mut expected: Vec<_> = ranks.iter().copied().zip(0..).collect();
             expected.sort_by_key(|&(rank, arrival)| (std::cmp::Reverse(rank), arrival));
             prop_assert_eq!(left, expected);
             prop_assert_eq!(ranked.len(), 0);

@@ -53,7 +53,11 @@ impl<T> Ring<T> {
 
     /// Gives back the memory of a burst that is over.
     pub(crate) fn trim(&mut self) {
-        if self.items.as_ref().is_some_and(|items| items.queue.is_empty() && items.queue.capacity() > KEEP_MESSAGES) {
+        if self
+            .items
+            .as_ref()
+            .is_some_and(|items| items.queue.is_empty() && items.queue.capacity() > KEEP_MESSAGES)
+        {
             self.items = None;
         }
     }

@@ -59,9 +59,9 @@ impl<T> Store<T> {
     /// ranked or taken whole.
     pub(crate) fn push_kept(&mut self, item: T) {
         let ahead = self.displaceable() as u64;
-        let aside = self.aside.get_or_insert_with(|| {
-            Box::new(Aside::Kept(Kept { passed: 0, waiting: VecDeque::new() }))
-        });
+        let aside = self
+            .aside
+            .get_or_insert_with(|| Box::new(Aside::Kept(Kept { passed: 0, waiting: VecDeque::new() })));
         match &mut **aside {
             Aside::Kept(kept) => kept.waiting.push_back((kept.passed + ahead, item)),
             Aside::Ranked(ranked) => ranked.push(0, item),

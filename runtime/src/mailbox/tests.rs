@@ -144,7 +144,10 @@ fn controls_come_before_messages_and_in_order() {
     assert!(inbox.control("second").is_ok());
     let mut batch = Ring::default();
     assert!(matches!(inbox.poll_next(&mut batch, &noop()), Poll::Ready(Next::Controls)));
-    assert_eq!([inbox.next_control(), inbox.next_control(), inbox.next_control()], [Some("first"), Some("second"), None]);
+    assert_eq!(
+        [inbox.next_control(), inbox.next_control(), inbox.next_control()],
+        [Some("first"), Some("second"), None]
+    );
     assert!(!inbox.wants_control());
     assert!(matches!(inbox.poll_next(&mut batch, &noop()), Poll::Ready(Next::Message(0))));
 }

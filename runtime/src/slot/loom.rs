@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use loom::thread;
 
 use super::{Answer, Claim, Loss, Put, Slot, Ticket};
-use crate::sync::model::block_on;
+use crate::sync::model::{block_on, explore};
 
 const DEADLINE: u64 = 5;
 
@@ -24,7 +24,10 @@ fn question() -> Arc<TestSlot> {
 }
 
 /// Runs `part` as another thread.
-fn beside<T: 'static>(slot: &Arc<TestSlot>, part: impl FnOnce(&TestSlot) -> T + 'static) -> thread::JoinHandle<T> {
+fn beside<T: 'static>(
+    slot: &Arc<TestSlot>,
+    part: impl FnOnce(&TestSlot) -> T + 'static,
+) -> thread::JoinHandle<T> {
     let slot = slot.clone();
     thread::spawn(move || part(&slot))
 }
@@ -59,7 +62,7 @@ fn answer(slot: &TestSlot) -> Answer<Value> {
 
 #[test]
 fn a_reply_and_the_deadline_settle_a_question_once_and_wake_its_asker() {
-    loom::model(|| {
+    explore(|| {
         let slot = question();
         let value = Value::default();
         let sent = value.clone();
@@ -71,7 +74,9 @@ fn a_reply_and_the_deadline_settle_a_question_once_and_wake_its_asker() {
         assert_eq!(wheel.join().unwrap(), None);
         match got {
             Answer::Reply(_) => assert!(in_time),
-            Answer::Lost(loss) => assert!(!in_time && matches!(loss, Loss::Expired | Loss::TimedOut), "{loss:?}"),
+            Answer::Lost(loss) => {
+                assert!(!in_time && matches!(loss, Loss::Expired | Loss::TimedOut), "{loss:?}")
+            }
         }
         assert_eq!(Arc::strong_count(&value), 1 + usize::from(in_time), "nobody keeps a late reply");
     });
@@ -79,7 +84,7 @@ fn a_reply_and_the_deadline_settle_a_question_once_and_wake_its_asker() {
 
 #[test]
 fn a_question_reported_as_expired_is_never_handled() {
-    loom::model(|| {
+    explore(|| {
         let slot = question();
         let target = beside(&slot, |slot| {
             let handled = claimed(slot.ticket());
@@ -100,7 +105,7 @@ fn a_question_reported_as_expired_is_never_handled() {
 
 #[test]
 fn a_question_reported_as_unhandled_is_never_handled() {
-    loom::model(|| {
+    explore(|| {
         let slot = question();
         // The reply was taken out of the message, and is dropped elsewhere.
         let elsewhere = beside(&slot, |slot| wake(slot.lose(false)));
@@ -114,7 +119,7 @@ fn a_question_reported_as_unhandled_is_never_handled() {
 
 #[test]
 fn an_asker_that_leaves_leaves_no_reply_behind() {
-    loom::model(|| {
+    explore(|| {
         let slot = question();
         let value = Value::default();
         let sent = value.clone();
@@ -137,7 +142,7 @@ fn an_asker_that_leaves_leaves_no_reply_behind() {
 #[test]
 fn a_slot_that_is_used_again_is_not_ended_by_the_deadline_of_the_last_question() {
     const LATER: u64 = DEADLINE + 1;
-    loom::model(|| {
+    explore(|| {
         let slot = question();
         slot.leave();
         let wheel = beside(&slot, |slot| slot.ticket().expire(DEADLINE));
@@ -154,7 +159,7 @@ fn a_slot_that_is_used_again_is_not_ended_by_the_deadline_of_the_last_question()
 
 #[test]
 fn a_slot_nobody_can_reach_meets_no_late_reply() {
-    loom::model(|| {
+    explore(|| {
         let slot = question();
         let (held, ticket, value) = (slot.clone(), slot.ticket().clone(), Value::default());
         let sent = value.clone();
@@ -179,6 +184,9 @@ fn a_slot_nobody_can_reach_meets_no_late_reply() {
         if slot.is_abandoned() {
             return;
         }
-        assert!(slot.poll_answer(&Context::from_waker(Waker::noop())).is_pending(), "the new question is open");
+        assert!(
+            slot.poll_answer(&Context::from_waker(Waker::noop())).is_pending(),
+            "the new question is open"
+        );
     });
 }

@@ -10,12 +10,14 @@ pub(crate) mod backoff;
 pub(crate) mod budget;
 pub(crate) mod strategy;
 
+use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
 pub use self::backoff::Backoff;
 use self::budget::RestartBudget;
 pub(crate) use self::strategy::Scope;
+use crate::error::SpawnError;
 use crate::failure::Failure;
 
 /// What is done with an actor that failed.
@@ -78,6 +80,9 @@ impl Supervision {
     pub const DEFAULT_WINDOW: Duration = Duration::from_secs(60);
 
     /// Restart on every failure. The default.
+    ///
+    /// But an actor that fails because it may not [spawn any deeper](crate::SpawnError::TooDeep) stops: no restart can
+    /// help it, and those of its parents, each of which would try the whole recursion again, would never end.
     pub const fn restart() -> Self {
         Self::always(Directive::Restart)
     }
@@ -166,6 +171,7 @@ impl Supervision {
     pub(crate) fn directive(&mut self, failure: &Failure) -> Directive {
         match &mut self.decider {
             Some(decider) => decider(failure),
+            None if self.default == Directive::Restart && is_too_deep(failure) => Directive::Stop,
             None => self.default,
         }
     }
@@ -195,6 +201,21 @@ impl Supervision {
     pub(crate) const fn keeps_children(&self) -> bool {
         self.keep_children
     }
+}
+
+/// Whether the failure, or what caused it, is that no actor may be spawned any deeper.
+fn is_too_deep(failure: &Failure) -> bool {
+    let mut error: Option<&dyn Error> = match failure.error() {
+        Some(error) => Some(error),
+        None => None,
+    };
+    while let Some(cause) = error {
+        if let Some(SpawnError::TooDeep { .. }) = cause.downcast_ref() {
+            return true;
+        }
+        error = cause.source();
+    }
+    false
 }
 
 impl Default for Supervision {

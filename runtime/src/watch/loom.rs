@@ -12,7 +12,7 @@ use super::Watchers;
 use crate::mailbox::Mailbox;
 use crate::mailbox::inbox::{Inbox, Next};
 use crate::mailbox::ring::Ring;
-use crate::sync::model::block_on;
+use crate::sync::model::{block_on, explore};
 
 const WATCHED: u64 = 1;
 const WATCHER: u64 = 2;
@@ -74,7 +74,7 @@ fn ends(list: &List) -> thread::JoinHandle<()> {
 
 #[test]
 fn an_end_is_told_once_to_one_who_begins_to_watch_meanwhile() {
-    loom::model(|| {
+    explore(|| {
         let list = Arc::new(Watchers::new());
         let mut watcher = Watcher::new(&list);
         let end = ends(&list);
@@ -89,7 +89,7 @@ fn an_end_is_told_once_to_one_who_begins_to_watch_meanwhile() {
 
 #[test]
 fn an_end_is_never_told_after_unwatch() {
-    loom::model(|| {
+    explore(|| {
         let list = Arc::new(Watchers::new());
         let mut watcher = Watcher::new(&list);
         watcher.watch();
@@ -102,7 +102,7 @@ fn an_end_is_never_told_after_unwatch() {
 
 #[test]
 fn one_who_watches_again_is_told_once() {
-    loom::model(|| {
+    explore(|| {
         let list = Arc::new(Watchers::new());
         let mut watcher = Watcher::new(&list);
         watcher.watch();
@@ -117,7 +117,7 @@ fn one_who_watches_again_is_told_once() {
 
 #[test]
 fn the_end_itself_happens_once() {
-    loom::model(|| {
+    explore(|| {
         let list = Arc::new(Watchers::new());
         let mut watcher = Watcher::new(&list);
         watcher.watch();

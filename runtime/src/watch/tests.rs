@@ -73,8 +73,8 @@ fn signals(change: Change) -> usize {
     sim.block_on(async {
         let system = ActorSystem::builder("watch").env(sim.env()).start().await.unwrap();
         let target = system.spawn("target", || Target).unwrap();
-        let watched = target.clone();
-        let spawn = Spawn::new(move || Watcher { target: watched.clone(), change, heard: heard.clone() });
+        let seen = target.clone();
+        let spawn = Spawn::new(move || Watcher { target: seen.clone(), change, heard: heard.clone() });
         let supervision = Supervision::restart().backoff(Backoff::exponential(BACKOFF, BACKOFF));
         let watcher = system.spawn("watcher", spawn.supervision(supervision)).unwrap();
         watcher.tell(()).unwrap();
@@ -115,4 +115,21 @@ fn a_list_that_has_ended_gives_watchers_back_and_ends_only_once() {
     assert!(watchers.has_ended());
     assert_eq!(watchers.add(4, "four"), Err("four"));
     assert_eq!(watchers.end(), [""; 0]);
+}
+
+#[test]
+fn who_waits_for_an_end_and_gives_up_leaves_nothing_behind() {
+    let sim = Sim::new(1);
+    sim.block_on(async {
+        let system = ActorSystem::builder("watch").env(sim.env()).start().await.unwrap();
+        let target = system.spawn("target", || Target).unwrap();
+        let waits = target.stopped();
+        for _ in 0..100 {
+            drop(target.stopped());
+        }
+        assert_eq!(target.cell.head().watchers.len(), 1, "the one that still waits");
+        drop(target.stop());
+        waits.await;
+        assert!(target.is_stopped());
+    });
 }

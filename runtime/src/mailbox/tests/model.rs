@@ -5,18 +5,14 @@
 
 use std::collections::VecDeque;
 
+mod plain;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
+use self::plain::{Fate, Kind, Model, rank};
 use super::*;
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Kind {
-    Unbounded,
-    Bounded(usize, Overflow),
-    Priority,
-}
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -36,7 +32,8 @@ enum Step {
 }
 
 fn kinds() -> impl Strategy<Value = Kind> {
-    let overflow = prop_oneof![Just(Overflow::Reject), Just(Overflow::DropOldest), Just(Overflow::DropNewest)];
+    let overflow =
+        prop_oneof![Just(Overflow::Reject), Just(Overflow::DropOldest), Just(Overflow::DropNewest)];
     prop_oneof![
         1 => Just(Kind::Unbounded),
         1 => Just(Kind::Priority),
@@ -59,113 +56,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Close),
     ];
     prop::collection::vec(step, 0..120)
-}
-
-/// What has to happen.
-struct Model {
-    kind: Kind,
-    /// Message, and whether its room had been reserved.
-    queue: Vec<(u32, bool)>,
-    /// Taken; the first is being handled.
-    hand: VecDeque<u32>,
-    /// Message, and the number under which it waits.
-    waiting: VecDeque<(u64, u32)>,
-    reserved: usize,
-    controls: usize,
-    closed: bool,
-    asleep: bool,
-    accepted: u64,
-    deepest: usize,
-}
-
-#[derive(Debug, Eq, PartialEq)]
-enum Fate {
-    Queued,
-    Displaced(u32),
-    Dropped,
-    Full,
-    Stopped,
-}
-
-impl Model {
-    fn new(kind: Kind) -> Self {
-        Self {
-            kind,
-            queue: Vec::new(),
-            hand: VecDeque::new(),
-            waiting: VecDeque::new(),
-            reserved: 0,
-            controls: 0,
-            closed: false,
-            asleep: false,
-            accepted: 0,
-            deepest: 0,
-        }
-    }
-
-    fn room(&self) -> usize {
-        match self.kind {
-            Kind::Unbounded | Kind::Priority => usize::MAX,
-            Kind::Bounded(capacity, Overflow::DropOldest) => capacity - self.queue.len() - self.reserved,
-            Kind::Bounded(capacity, _) => capacity - self.queue.len() - self.reserved - self.hand.len(),
-        }
-    }
-
-    fn insert(&mut self, message: u32, kept: bool) {
-        let kept = kept && matches!(self.kind, Kind::Bounded(..));
-        self.queue.push((message, kept));
-        if self.kind == Kind::Priority {
-            self.queue.sort_by_key(|&(message, _)| std::cmp::Reverse(rank(message)));
-        }
-        self.accepted += 1;
-        self.deepest = self.deepest.max(self.queue.len() + self.hand.len());
-    }
-
-    fn displace(&mut self) -> Option<u32> {
-        let oldest = self.queue.iter().position(|&(_, kept)| !kept)?;
-        Some(self.queue.remove(oldest).0)
-    }
-
-    fn tell(&mut self, message: u32) -> Fate {
-        if self.closed {
-            return Fate::Stopped;
-        }
-        let fate = match self.kind {
-            Kind::Bounded(_, Overflow::Reject) if self.room() == 0 || !self.waiting.is_empty() => Fate::Full,
-            Kind::Bounded(_, Overflow::DropNewest) if self.room() == 0 => Fate::Dropped,
-            Kind::Bounded(_, Overflow::DropOldest) if self.room() == 0 => {
-                self.displace().map_or(Fate::Dropped, Fate::Displaced)
-            }
-            _ => Fate::Queued,
-        };
-        if matches!(fate, Fate::Queued | Fate::Displaced(_)) {
-            self.insert(message, false);
-        }
-        fate
-    }
-
-    /// Lets senders in, in order. Returns their numbers.
-    fn admit(&mut self) -> Vec<u64> {
-        let mut admitted = Vec::new();
-        while !self.closed && self.room() > 0 && !self.waiting.is_empty() {
-            if let Some((number, message)) = self.waiting.pop_front() {
-                self.insert(message, false);
-                admitted.push(number);
-            }
-        }
-        admitted
-    }
-
-    /// What the actor takes when its hands are empty.
-    fn take(&mut self) {
-        let single = matches!(self.kind, Kind::Priority | Kind::Bounded(_, Overflow::DropOldest));
-        let count = if single { self.queue.len().min(1) } else { self.queue.len() };
-        self.hand = self.queue.drain(..count).map(|(message, _)| message).collect();
-    }
-}
-
-fn rank(message: u32) -> u8 {
-    u8::try_from(message % 3).unwrap()
 }
 
 /// The real one beside the model.
@@ -207,8 +97,8 @@ impl Pair {
         assert!(self.gone.insert(message), "message {message} left twice");
     }
 
-    fn fate(&mut self, pushed: Pushed<u32>) -> Fate {
-        let (fate, message) = match pushed {
+    fn fate(&mut self, pushed: &Pushed<u32>) -> Fate {
+        let (fate, message) = match *pushed {
             Pushed::Queued => return Fate::Queued,
             Pushed::Displaced(message) => (Fate::Displaced(message), message),
             Pushed::Dropped(message) => (Fate::Dropped, message),
@@ -241,7 +131,7 @@ impl Pair {
                 let message = self.message();
                 let pushed = self.inbox.push(rank(message), message);
                 let expected = self.model.tell(message);
-                assert_eq!(self.fate(pushed), expected);
+                assert_eq!(self.fate(&pushed), expected);
                 if matches!(expected, Fate::Queued) {
                     self.wakes(true);
                 }
@@ -256,7 +146,7 @@ impl Pair {
                         assert!(self.senders.insert(number, flag).is_none(), "two senders under one number");
                     }
                     (Offered::Settled(pushed), expected) => {
-                        assert_eq!(self.fate(pushed), expected);
+                        assert_eq!(self.fate(&pushed), expected);
                         if matches!(expected, Fate::Queued) {
                             self.wakes(true);
                         }
@@ -285,9 +175,12 @@ impl Pair {
                 self.senders.remove(&number);
                 let withdrawn = self.inbox.withdraw(number);
                 let place = self.model.waiting.iter().position(|&(waiting, _)| waiting == number);
-                let expected = place.and_then(|place| self.model.waiting.remove(place)).map(|(_, message)| message);
+                let expected =
+                    place.and_then(|place| self.model.waiting.remove(place)).map(|(_, message)| message);
                 assert_eq!(withdrawn, expected);
-                withdrawn.into_iter().for_each(|message| self.left(message));
+                if let Some(message) = withdrawn {
+                    self.left(message);
+                }
             }
             Step::Reserve => self.reserve(),
             Step::Fulfil if self.model.reserved > 0 => {
@@ -329,7 +222,9 @@ impl Pair {
             Err(Fate::Stopped)
         } else {
             match self.model.kind {
-                Kind::Bounded(_, Overflow::Reject) if self.model.room() == 0 || !self.model.waiting.is_empty() => {
+                Kind::Bounded(_, Overflow::Reject)
+                    if self.model.room() == 0 || !self.model.waiting.is_empty() =>
+                {
                     Err(Fate::Full)
                 }
                 Kind::Bounded(_, Overflow::DropNewest) if self.model.room() == 0 => Err(Fate::Dropped),
@@ -346,7 +241,9 @@ impl Pair {
         });
         assert_eq!(reserved, expected);
         if let Ok(displaced) = reserved {
-            displaced.into_iter().for_each(|message| self.left(message));
+            if let Some(message) = displaced {
+                self.left(message);
+            }
             self.model.reserved += 1;
         }
     }
@@ -419,7 +316,9 @@ impl Pair {
         assert_eq!(controls.len(), self.model.controls);
         let expected: Vec<_> = self.model.queue.iter().map(|&(message, _)| message).collect();
         assert_eq!(left, expected);
-        left.into_iter().for_each(|message| self.left(message));
+        for message in left {
+            self.left(message);
+        }
         for message in std::mem::take(&mut self.model.hand) {
             self.left(message);
         }
