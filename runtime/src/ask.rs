@@ -7,22 +7,19 @@
 //! * An ask that is done gives its slot back to the thread's pool, if nobody else can reach it any more; so a steady
 //!   stream of asks allocates nothing.
 
-use std::any::{Any, TypeId};
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use foldhash::fast::FixedState;
-
 use crate::actor_ref::ActorRef;
 use crate::cell::Envelope;
 use crate::chain;
+use crate::deadlines::Deadlines;
 use crate::error::{AskError, Refusal};
 use crate::path::ActorPath;
+use crate::pool;
 use crate::reply::{Answer, Loss, ReplyTo, Slot};
 use crate::sync::Arc;
 use crate::system::Core;
@@ -222,41 +219,16 @@ impl<M: Send + 'static, T: Send + 'static, E: Send + 'static, F> fmt::Debug for 
     }
 }
 
-// ---- the pool of slots ----------------------------------------------------------------------------------------
-
-thread_local! {
-    /// Per type of reply, a `Vec<Arc<Slot<T>>>`.
-    static POOL: RefCell<HashMap<TypeId, Box<dyn Any>, FixedState>> =
-        const { RefCell::new(HashMap::with_hasher(FixedState::with_seed(0))) };
-}
-
-fn take_slot<T: Send + 'static>(deadlines: &std::sync::Arc<crate::deadlines::Deadlines>) -> Arc<Slot<T>> {
-    let pooled = POOL.try_with(|pool| {
-        let mut pool = pool.borrow_mut();
-        let slots = pool.get_mut(&TypeId::of::<T>())?.downcast_mut::<Vec<Arc<Slot<T>>>>()?;
-        slots.pop()
-    });
-    match pooled {
-        Ok(Some(slot)) if slot.belongs_to(deadlines) => slot,
+fn take_slot<T: Send + 'static>(deadlines: &std::sync::Arc<Deadlines>) -> Arc<Slot<T>> {
+    match pool::take::<Arc<Slot<T>>>() {
+        // One from another system has that system's wheel.
+        Some(slot) if slot.belongs_to(deadlines) => slot,
         _ => Arc::new(Slot::new(deadlines.clone())),
     }
 }
 
 fn keep_slot<T: Send + 'static>(slot: Arc<Slot<T>>) {
-    if !Slot::is_unreachable(&slot) {
-        return;
+    if Slot::is_unreachable(&slot) {
+        pool::give(slot, POOL_LIMIT);
     }
-    // A thread that is ending has no pool any more.
-    let _ = POOL.try_with(|pool| {
-        let mut pool = pool.borrow_mut();
-        let slots = pool
-            .entry(TypeId::of::<T>())
-            .or_insert_with(|| Box::new(Vec::<Arc<Slot<T>>>::new()))
-            .downcast_mut::<Vec<Arc<Slot<T>>>>();
-        if let Some(slots) = slots
-            && slots.len() < POOL_LIMIT
-        {
-            slots.push(slot);
-        }
-    });
 }

@@ -150,12 +150,11 @@ async fn work<A: Actor>(
     limits: Limits,
 ) -> Exit {
     let cell = ctx.cell().clone();
-    let actor = match actor {
-        Some(actor) => actor,
-        None => {
-            ctx.doing = if again.is_none() { Doing::Starting } else { Doing::Restarting };
-            actor.insert(factory())
-        }
+    let actor = if let Some(actor) = actor {
+        actor
+    } else {
+        ctx.doing = if again.is_none() { Doing::Starting } else { Doing::Restarting };
+        actor.insert(factory())
     };
     if !ctx.begun
         && let Err(exit) = Box::pin(begin(actor, ctx, again, limits)).await

@@ -181,15 +181,11 @@ impl<M: Send + 'static> Cell<M> {
     fn settle(&self, pushed: Pushed<Envelope<M>>) -> Result<(), (Envelope<M>, Refusal)> {
         match pushed {
             Pushed::Queued => Ok(()),
-            Pushed::Displaced(envelope) => {
-                self.bury(envelope, Reason::Overflowed);
-                Ok(())
-            }
             // Who asks is to know at once; who tells has chosen not to.
             Pushed::Dropped(envelope) if envelope.ticket.is_some() => {
                 Err((envelope, Refusal::Overflowed { capacity: self.inbox.capacity() }))
             }
-            Pushed::Dropped(envelope) => {
+            Pushed::Displaced(envelope) | Pushed::Dropped(envelope) => {
                 self.bury(envelope, Reason::Overflowed);
                 Ok(())
             }

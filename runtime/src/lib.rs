@@ -23,6 +23,7 @@ mod guardian;
 mod log_limit;
 mod mailbox;
 mod path;
+mod pool;
 mod recovery;
 mod registry;
 mod reply;

@@ -301,8 +301,9 @@ impl<A: Actor> Body<A> {
         let children = family.close();
         let mut killed = cell.inbox.urged() == Some(Urge::Kill);
         let urge = if killed { Urge::Kill } else { Urge::Stop };
-        children.iter().for_each(|child| child.urge(urge));
-        drop(children);
+        for child in children {
+            child.urge(urge);
+        }
         while !family.is_empty() {
             if !killed && cell.inbox.urged() == Some(Urge::Kill) {
                 killed = true;

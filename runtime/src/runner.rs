@@ -12,17 +12,13 @@
 //! * The body is in exactly one place: with the sleeper, in the turn, or in a rare way.
 //! * A pooled box holds no future.
 
-use std::any::{Any, TypeId};
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use foldhash::fast::FixedState;
-
 use crate::actor::Actor;
 use crate::body::{Body, Exit, turn};
+use crate::pool;
 
 /// Boxes kept per thread and type of actor. That many actors of one type can await on one thread before waking one more
 /// up allocates.
@@ -38,11 +34,14 @@ struct Runner<A: Actor, F, W> {
     work: W,
 }
 
+/// Leads back to sleep, or to the end.
+type Way<A> = Pin<Box<dyn Future<Output = Option<Box<Body<A>>>> + Send>>;
+
 enum State<A: Actor, F> {
     Asleep(Box<Body<A>>),
     Awake(Reusable<F>),
     /// Recovery, or the end: rare, so it may allocate. `None` when the actor has ended.
-    Apart(Pin<Box<dyn Future<Output = Option<Box<Body<A>>>> + Send>>),
+    Apart(Way<A>),
     Ended,
 }
 
@@ -118,40 +117,19 @@ impl<A: Actor> Body<A> {
     }
 }
 
-thread_local! {
-    /// Per type of turn, a `Vec<Reusable<F>>`.
-    static POOL: RefCell<HashMap<TypeId, Box<dyn Any>, FixedState>> =
-        const { RefCell::new(HashMap::with_hasher(FixedState::with_seed(0))) };
-}
-
 /// Puts a future into a box.
 fn take<F: 'static>(future: F) -> Reusable<F> {
-    let pooled = POOL.try_with(|pool| {
-        pool.borrow_mut().get_mut(&TypeId::of::<F>())?.downcast_mut::<Vec<Reusable<F>>>()?.pop()
-    });
-    match pooled {
-        Ok(Some(mut reusable)) => {
+    match pool::take::<Reusable<F>>() {
+        Some(mut reusable) => {
             reusable.set(Some(future));
             reusable
         }
-        _ => Box::pin(Some(future)),
+        None => Box::pin(Some(future)),
     }
 }
 
 /// Keeps a box for the next one.
 fn give_back<F: 'static>(mut reusable: Reusable<F>) {
     reusable.set(None);
-    // A thread that is ending has no pool any more.
-    let _ = POOL.try_with(|pool| {
-        let mut pool = pool.borrow_mut();
-        let boxes = pool
-            .entry(TypeId::of::<F>())
-            .or_insert_with(|| Box::new(Vec::<Reusable<F>>::new()))
-            .downcast_mut::<Vec<Reusable<F>>>();
-        if let Some(boxes) = boxes
-            && boxes.len() < POOL_LIMIT
-        {
-            boxes.push(reusable);
-        }
-    });
+    pool::give(reusable, POOL_LIMIT);
 }

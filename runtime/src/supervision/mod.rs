@@ -77,7 +77,7 @@ impl Supervision {
     /// that an actor which fails on every message is noticed.
     pub const DEFAULT_LIMIT: usize = 10;
     /// The span in which [`DEFAULT_LIMIT`](Self::DEFAULT_LIMIT) counts.
-    pub const DEFAULT_WINDOW: Duration = Duration::from_secs(60);
+    pub const DEFAULT_WINDOW: Duration = Duration::from_mins(1);
 
     /// Restart on every failure. The default.
     ///

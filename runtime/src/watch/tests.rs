@@ -71,13 +71,13 @@ fn signals(change: Change) -> usize {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let out = heard.clone();
     sim.block_on(async {
-        let system = ActorSystem::builder("watch").env(sim.env()).start().await.unwrap();
-        let target = system.spawn("target", || Target).unwrap();
+        let system = ActorSystem::builder("watch").env(sim.env()).start().await.expect("a system");
+        let target = system.spawn("target", || Target).expect("a target");
         let seen = target.clone();
         let spawn = Spawn::new(move || Watcher { target: seen.clone(), change, heard: heard.clone() });
         let supervision = Supervision::restart().backoff(Backoff::exponential(BACKOFF, BACKOFF));
-        let watcher = system.spawn("watcher", spawn.supervision(supervision)).unwrap();
-        watcher.tell(()).unwrap();
+        let watcher = system.spawn("watcher", spawn.supervision(supervision)).expect("a watcher");
+        watcher.tell(()).expect("room");
         sim.env().sleep(BACKOFF / 2).await;
         target.stop().await;
         sim.env().sleep(BACKOFF).await;
@@ -121,8 +121,8 @@ fn a_list_that_has_ended_gives_watchers_back_and_ends_only_once() {
 fn who_waits_for_an_end_and_gives_up_leaves_nothing_behind() {
     let sim = Sim::new(1);
     sim.block_on(async {
-        let system = ActorSystem::builder("watch").env(sim.env()).start().await.unwrap();
-        let target = system.spawn("target", || Target).unwrap();
+        let system = ActorSystem::builder("watch").env(sim.env()).start().await.expect("a system");
+        let target = system.spawn("target", || Target).expect("a target");
         let waits = target.stopped();
         for _ in 0..100 {
             drop(target.stopped());
