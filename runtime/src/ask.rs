@@ -148,7 +148,12 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let result = std::task::ready!(self.poll_result(cx));
-        self.finish();
+        if result.is_ok() {
+            // The question is settled and its value taken: there is nothing to leave.
+            self.slot.take().into_iter().for_each(keep_slot);
+        } else {
+            self.finish();
+        }
         Poll::Ready(result)
     }
 }

@@ -42,6 +42,7 @@ const TIMER_LOOK_MESSAGES: u32 = 32;
 
 /// Everything an actor consists of, besides its cell.
 pub(crate) struct Body<A: Actor> {
+    pub(crate) cell: Arc<Cell<A::Msg>>,
     pub(crate) actor: Option<A>,
     pub(crate) ctx: Context<A>,
     pub(crate) factory: Factory<A>,
@@ -95,7 +96,8 @@ impl<A: Actor> Body<A> {
     ) -> Self {
         Self {
             actor: None,
-            ctx: Context::new(cell, key, limits),
+            ctx: Context::new(cell.clone(), key, limits),
+            cell,
             factory,
             choices: (supervision.is_some() || limits != Limits::DEFAULT)
                 .then(|| Box::new(Choices::new(supervision.map(|it| *it).unwrap_or_default(), limits))),
@@ -116,11 +118,11 @@ impl<A: Actor> Body<A> {
 /// One activation: handles what there is, until there is nothing more or a reason to leave.
 pub(crate) async fn turn<A: Actor>(mut body: Box<Body<A>>) -> (Box<Body<A>>, Exit) {
     let exit = {
-        let limits = body.limits();
-        let Body { actor, ctx, factory, again, link, .. } = &mut *body;
-        let id = ctx.cell().head().id;
+        let Body { cell, actor, ctx, factory, again, link, choices } = &mut *body;
+        let limits = choices.as_ref().map_or(&Limits::DEFAULT, |choices| &choices.limits);
+        let id = cell.head().id;
         let mut frame = Frame::at_the_top(link);
-        let exit = caught(id, &mut frame, pin!(work(actor, ctx, factory, again, limits))).await;
+        let exit = caught(id, &mut frame, pin!(work(cell, actor, ctx, factory, again, limits))).await;
         *link = frame.into_link();
         exit.unwrap_or_else(Exit::Failed)
     };
@@ -143,13 +145,13 @@ pub(crate) async fn caught<F: Future>(
 
 /// Starts the actor if need be, then handles what comes until there is a reason to leave.
 async fn work<A: Actor>(
+    cell: &Cell<A::Msg>,
     actor: &mut Option<A>,
     ctx: &mut Context<A>,
     factory: &mut Factory<A>,
     again: &mut Option<Box<Again>>,
-    limits: Limits,
+    limits: &Limits,
 ) -> Exit {
-    let cell = ctx.cell().clone();
     let actor = if let Some(actor) = actor {
         actor
     } else {
@@ -183,11 +185,11 @@ async fn work<A: Actor>(
         let queued = if since_timers < TIMER_LOOK_MESSAGES { ctx.batch.pop_front() } else { None };
         let envelope = match queued {
             Some(envelope) => envelope,
-            None => match poll_fn(|cx| Poll::Ready(next_work(&cell, ctx, &mut since_timers, cx))).await {
-                Poll::Ready(Work::Message(envelope)) => envelope,
-                Poll::Ready(Work::Look) => continue,
-                Poll::Ready(Work::Drained) => return Exit::Stop,
-                Poll::Pending => return Exit::Idle,
+            None => match poll_fn(|cx| next_or_idle(cell, ctx, &mut since_timers, cx)).await {
+                Some(Work::Message(envelope)) => envelope,
+                Some(Work::Look) => continue,
+                Some(Work::Drained) => return Exit::Stop,
+                None => return Exit::Idle,
             },
         };
         since_timers += u32::from(ctx.rare.is_some());
@@ -206,7 +208,7 @@ async fn work<A: Actor>(
         cell.head().core.env.note(|| format!("{} handles {}", cell.head().path, type_name::<A::Msg>()));
         // The one in hand as well: while its handler awaits it still counts against the capacity.
         let left = ctx.batch.len() + 1;
-        let ended = Guarded::new(&cell, limits, left, pin!(actor.receive(message, ctx))).await;
+        let ended = Guarded::new(cell, limits, left, pin!(actor.receive(message, ctx))).await;
         cell.inbox.handled(ctx.batch.len(), &mut since_told);
         if let Some(exit) = ended.into_exit() {
             return exit;
@@ -225,6 +227,20 @@ pub(crate) enum Work<M> {
     /// Something else wants attention: look again.
     Look,
     Drained,
+}
+
+/// What there is to do. When there is nothing, a hot actor waits here, and another is ready with nothing.
+fn next_or_idle<A: Actor>(
+    cell: &Cell<A::Msg>,
+    ctx: &mut Context<A>,
+    since_timers: &mut u32,
+    cx: &mut Poller<'_>,
+) -> Poll<Option<Work<A::Msg>>> {
+    match next_work(cell, ctx, since_timers, cx) {
+        Poll::Ready(work) => Poll::Ready(Some(work)),
+        Poll::Pending if ctx.hot => Poll::Pending,
+        Poll::Pending => Poll::Ready(None),
+    }
 }
 
 /// A timer that is due, the next of the batch, or what the mailbox has.
@@ -298,11 +314,11 @@ async fn begin<A: Actor>(
     actor: &mut A,
     ctx: &mut Context<A>,
     again: &mut Option<Box<Again>>,
-    limits: Limits,
+    limits: &Limits,
 ) -> Result<(), Exit> {
     chain::handle_for(None);
     let cell = ctx.cell().clone();
-    let limits = Limits { handler: None, ..limits };
+    let limits = &Limits { handler: None, ..*limits };
     let left = ctx.batch.len();
     let ended = match again {
         None => {
@@ -326,7 +342,7 @@ async fn handle_signal<A: Actor>(
     actor: &mut A,
     ctx: &mut Context<A>,
     signal: Signal,
-    limits: Limits,
+    limits: &Limits,
 ) -> Result<(), Exit> {
     chain::handle_for(None);
     ctx.doing = Doing::Signal;

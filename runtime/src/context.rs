@@ -38,6 +38,9 @@ pub struct Context<A: Actor> {
     pub(crate) stopping: bool,
     /// Whether this incarnation has started.
     pub(crate) begun: bool,
+    /// How often it was woken, up to a limit at which it is hot: it keeps its future while it sleeps.
+    activations: u8,
+    pub(crate) hot: bool,
     /// How often it gives way before it sleeps.
     pub(crate) linger: u8,
     /// Whether it may spawn: not while it stops or restarts, or the child would outlive it.
@@ -113,6 +116,8 @@ impl<A: Actor> Context<A> {
             doing: Doing::Starting,
             stopping: false,
             begun: false,
+            activations: 0,
+            hot: false,
             linger: 0,
             takes_children: true,
         };
@@ -120,6 +125,12 @@ impl<A: Actor> Context<A> {
             ctx.rare().stash_limit = limits.stash;
         }
         ctx
+    }
+
+    /// One activation more.
+    pub(crate) fn wake_up(&mut self, hot_at: u8) {
+        self.activations = self.activations.saturating_add(1);
+        self.hot = self.activations >= hot_at;
     }
 
     pub(crate) fn cell(&self) -> &Arc<Cell<A::Msg>> {

@@ -40,7 +40,7 @@ impl<A: Actor> Body<A> {
         let cell = self.cell().clone();
         let limits = self.limits();
         let Self { actor: Some(actor), ctx, .. } = self else { return Ok(()) };
-        let limits = Limits { handler: Some(limits.stop_grace), ..limits };
+        let limits = &Limits { handler: Some(limits.stop_grace), ..limits };
         let hook = async { Guarded::new(&cell, limits, 0, pin!(actor.stopped(ctx))).await };
         caught(cell.head().id, &mut Frame::default(), pin!(hook)).await?.into_result(limits)
     }

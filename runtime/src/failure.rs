@@ -18,14 +18,15 @@ use crate::path::ActorPath;
 ///
 /// Not an [`Error`] itself (that would forbid the conversion); [`error`](Self::error) gives the one inside.
 pub struct Failure {
-    kind: Kind,
+    /// Behind a pointer: every handler returns a result with room for a failure.
+    kind: Box<Kind>,
 }
 
 enum Kind {
     Error(Inside),
     Panic(Panic),
     OverLimit { limit: Duration },
-    Escalated { crash: Crash, cause: Box<Failure> },
+    Escalated { crash: Crash, cause: Failure },
 }
 
 /// An error of the user's. Its drop is survived; it is only ever missing while that runs.
@@ -57,11 +58,15 @@ impl Error for Text {}
 
 impl<E: Error + Send + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self { kind: Kind::Error(Inside(Some(Box::new(error)))) }
+        Self::of(Kind::Error(Inside(Some(Box::new(error)))))
     }
 }
 
 impl Failure {
+    fn of(kind: Kind) -> Self {
+        Self { kind: Box::new(kind) }
+    }
+
     /// A failure that is only text.
     pub fn msg(text: impl Into<String>) -> Self {
         Self::from(Text(text.into()))
@@ -74,7 +79,7 @@ impl Failure {
 
     /// The error that was returned; `None` for panics and exceeded limits.
     pub fn error(&self) -> Option<&(dyn Error + Send + 'static)> {
-        match &self.origin().kind {
+        match &*self.origin().kind {
             Kind::Error(error) => error.0.as_deref(),
             _ => None,
         }
@@ -82,29 +87,29 @@ impl Failure {
 
     /// Whether it was a panic.
     pub fn is_panic(&self) -> bool {
-        matches!(self.origin().kind, Kind::Panic(_))
+        matches!(*self.origin().kind, Kind::Panic(_))
     }
 
     /// Whether a handler exceeded its [limit](crate::Spawn::handler_limit).
     pub fn is_over_limit(&self) -> bool {
-        matches!(self.origin().kind, Kind::OverLimit { .. })
+        matches!(*self.origin().kind, Kind::OverLimit { .. })
     }
 
     /// The child that escalated this failure, if one did.
     pub fn escalated_from(&self) -> Option<&ActorPath> {
-        match &self.kind {
+        match &*self.kind {
             Kind::Escalated { crash, .. } => Some(crash.path()),
             _ => None,
         }
     }
 
     pub(crate) fn over_limit(limit: Duration) -> Self {
-        Self { kind: Kind::OverLimit { limit } }
+        Self::of(Kind::OverLimit { limit })
     }
 
     /// What a child escalated, with the report of it.
     pub(crate) fn escalated(crash: Crash, cause: Self) -> Self {
-        Self { kind: Kind::Escalated { crash, cause: Box::new(cause) } }
+        Self::of(Kind::Escalated { crash, cause })
     }
 
     /// What a panic that was caught says.
@@ -123,19 +128,19 @@ impl Failure {
                 }
             },
         };
-        Self { kind: Kind::Panic(Panic { text, place }) }
+        Self::of(Kind::Panic(Panic { text, place }))
     }
 
     /// Where it panicked, as `file:line:column`. `None` for errors, and where another panic hook replaced ours.
     pub fn place(&self) -> Option<&str> {
-        match &self.origin().kind {
+        match &*self.origin().kind {
             Kind::Panic(panic) => panic.place.as_deref(),
             _ => None,
         }
     }
 
     fn origin(&self) -> &Self {
-        match &self.kind {
+        match &*self.kind {
             Kind::Escalated { cause, .. } => cause.origin(),
             _ => self,
         }
@@ -144,7 +149,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
+        match &*self.kind {
             Kind::Error(Inside(None)) => f.write_str("an error that is gone"),
             Kind::Error(Inside(Some(error))) => {
                 write!(f, "{error}")?;
@@ -231,7 +236,7 @@ impl Crash {
         let place = failure.place().map(ToOwned::to_owned);
         let reason = catch(|| failure.to_string())
             .unwrap_or_else(|panic| format!("an error that cannot be shown: its display {panic}"));
-        let origin = match &failure.kind {
+        let origin = match &*failure.kind {
             Kind::Escalated { crash, .. } => Some(crash.origin().clone()),
             _ => None,
         };

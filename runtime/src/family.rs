@@ -4,7 +4,9 @@
 //!
 //! * A child is in the family from before its task starts until its name is free again.
 //! * A closed family takes no more children: its parent stops or restarts.
-//! * Orders are sent outside of the lock.
+//! * Orders are sent under the lock, so a child gets them in the order in which they were given. Otherwise a halt could
+//!   overtake the start before it, and be ignored by a child that has halted: its round would wait for it for ever.
+//!   No user code runs in that: an order is put into a mailbox, and its actor is woken.
 
 use std::sync::Arc;
 
@@ -45,17 +47,15 @@ impl Family {
         let mut kin = self.kin.lock();
         let Some(kin_mut) = kin.as_mut() else { return };
         let child = kin_mut.children.try_remove(key as usize);
-        let order = kin_mut.group.gone(id);
-        let starts = order.and_then(|order| kin_mut.find(order));
+        if let Some(order) = kin_mut.group.gone(id) {
+            kin_mut.send(order, Control::Start);
+        }
         let childless = kin_mut.closed && kin_mut.children.is_empty();
         if kin_mut.children.is_empty() && !childless {
             kin_mut.children.shrink_to_fit();
         }
         drop(kin);
         drop(child);
-        if let Some(cell) = starts {
-            cell.control(Control::Start);
-        }
         if childless {
             parent.control(Control::Childless);
         }
@@ -93,11 +93,8 @@ impl Family {
         let Some(kin_mut) = kin.as_mut() else { return };
         let concerned: Vec<u64> =
             kin_mut.ids().filter(|&sibling| scope.concerns(failed, sibling)).collect();
-        let orders = kin_mut.group.failed(failed, concerned);
-        let cells: Vec<_> = orders.into_iter().filter_map(|order| kin_mut.find(order)).collect();
-        drop(kin);
-        for cell in cells {
-            cell.control(Control::Halt(crash.clone()));
+        for order in kin_mut.group.failed(failed, concerned) {
+            kin_mut.send(order, Control::Halt(crash.clone()));
         }
     }
 
@@ -122,11 +119,8 @@ impl Family {
     fn report(&self, fact: impl FnOnce(&mut Group) -> Option<Order>) {
         let mut kin = self.kin.lock();
         let Some(kin_mut) = kin.as_mut() else { return };
-        let order = fact(&mut kin_mut.group);
-        let cell = order.and_then(|order| kin_mut.find(order));
-        drop(kin);
-        if let Some(cell) = cell {
-            cell.control(Control::Start);
+        if let Some(order) = fact(&mut kin_mut.group) {
+            kin_mut.send(order, Control::Start);
         }
     }
 }
@@ -142,8 +136,11 @@ impl Kin {
         children
     }
 
-    fn find(&self, order: Order) -> Option<Arc<dyn AnyCell>> {
+    /// Tells a child what it is to do.
+    fn send(&self, order: Order, control: Control) {
         let (Order::Halt(id) | Order::Start(id)) = order;
-        self.children.iter().map(|(_, cell)| cell).find(|cell| cell.head().id == id).cloned()
+        if let Some((_, cell)) = self.children.iter().find(|(_, cell)| cell.head().id == id) {
+            cell.control(control);
+        }
     }
 }

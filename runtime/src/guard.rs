@@ -31,9 +31,7 @@ pub(crate) enum Ended {
 pub(crate) struct Guarded<'a, M, F> {
     hook: Pin<&'a mut F>,
     cell: &'a Cell<M>,
-    limit: Option<Duration>,
-    /// The time the hook has once the actor is asked to stop.
-    grace: Duration,
+    limits: &'a Limits,
     /// Messages that are taken and not handled: those that wait behind this hook, and the one it handles, if any.
     left: usize,
     alarms: Option<Box<Alarms>>,
@@ -50,8 +48,8 @@ where
     M: Send + 'static,
     F: Future<Output = Result<(), Failure>>,
 {
-    pub(crate) fn new(cell: &'a Cell<M>, limits: Limits, left: usize, hook: Pin<&'a mut F>) -> Self {
-        Self { hook, cell, limit: limits.handler, grace: limits.stop_grace, left, alarms: None }
+    pub(crate) fn new(cell: &'a Cell<M>, limits: &'a Limits, left: usize, hook: Pin<&'a mut F>) -> Self {
+        Self { hook, cell, limits, left, alarms: None }
     }
 
     #[cold]
@@ -62,18 +60,18 @@ where
             return Poll::Ready(Ended::Cancelled);
         }
         let stopping = urge == Some(Urge::Stop);
-        if self.limit.is_none() && !stopping {
+        if self.limits.handler.is_none() && !stopping {
             return Poll::Pending;
         }
         let alarms = self.alarms.get_or_insert_default();
-        if let Some(limit) = self.limit {
+        if let Some(limit) = self.limits.handler {
             let alarm = alarms.limit.get_or_insert_with(|| env.sleep(limit));
             if Pin::new(alarm).poll(cx).is_ready() {
                 return Poll::Ready(Ended::OverLimit(limit));
             }
         }
         if stopping {
-            let grace = self.grace;
+            let grace = self.limits.stop_grace;
             let alarm = alarms.grace.get_or_insert_with(|| env.sleep(grace));
             if Pin::new(alarm).poll(cx).is_ready() {
                 return Poll::Ready(Ended::Cancelled);

@@ -268,7 +268,7 @@ impl<A: Actor> Body<A> {
         let cell = self.cell().clone();
         let limits = self.limits();
         let Self { actor: Some(actor), ctx, .. } = self else { return Ok(()) };
-        let limits = Limits { handler: Some(limits.stop_grace), ..limits };
+        let limits = &Limits { handler: Some(limits.stop_grace), ..limits };
         let left = ctx.batch.len();
         let hook = async { Guarded::new(&cell, limits, left, pin!(actor.pre_restart(crash, ctx))).await };
         caught(cell.head().id, &mut Frame::default(), pin!(hook)).await?.into_result(limits)
@@ -385,7 +385,7 @@ impl<A: Actor> Body<A> {
 
 impl Ended {
     /// For a hook whose end is all that matters.
-    pub(crate) fn into_result(self, limits: Limits) -> Result<(), Failure> {
+    pub(crate) fn into_result(self, limits: &Limits) -> Result<(), Failure> {
         match self {
             Self::Done(result) => result,
             Self::OverLimit(limit) => Err(Failure::over_limit(limit)),

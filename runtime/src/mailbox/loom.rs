@@ -319,7 +319,7 @@ fn room_that_is_released_reaches_the_sender_that_waits_for_it() {
         let inbox = bounded(1);
         assert_eq!(inbox.reserve(), Ok(None));
         let sender = beside(&inbox, |inbox| send(inbox, 1));
-        let piped = beside(&inbox, |inbox| inbox.release());
+        let piped = beside(&inbox, Inbox::release);
         let mut actor = Actor::new(&inbox);
         actor.handle(1);
         assert_eq!(sender.join().unwrap(), Ok(()));

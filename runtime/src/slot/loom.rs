@@ -75,7 +75,7 @@ fn a_reply_and_the_deadline_settle_a_question_once_and_wake_its_asker() {
         match got {
             Answer::Reply(_) => assert!(in_time),
             Answer::Lost(loss) => {
-                assert!(!in_time && matches!(loss, Loss::Expired | Loss::TimedOut), "{loss:?}")
+                assert!(!in_time && matches!(loss, Loss::Expired | Loss::TimedOut), "{loss:?}");
             }
         }
         assert_eq!(Arc::strong_count(&value), 1 + usize::from(in_time), "nobody keeps a late reply");
