@@ -91,8 +91,7 @@ impl Family {
     pub(crate) fn halt_with(&self, failed: u64, scope: Scope, crash: &Crash) {
         let mut kin = self.kin.lock();
         let Some(kin_mut) = kin.as_mut() else { return };
-        let concerned: Vec<u64> =
-            kin_mut.ids().filter(|&sibling| scope.concerns(failed, sibling)).collect();
+        let concerned: Vec<u64> = kin_mut.ids().filter(|&sibling| scope.concerns(failed, sibling)).collect();
         for order in kin_mut.group.failed(failed, concerned) {
             kin_mut.send(order, Control::Halt(crash.clone()));
         }
