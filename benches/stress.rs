@@ -34,7 +34,9 @@ impl Actor for Counter {
 
     async fn receive(&mut self, msg: Msg, _: &mut Context<Self>) -> Result<(), Failure> {
         match msg {
-            Msg::Count { number, .. } if number % CRASH_EVERY == 0 => return Err(Failure::msg("meant to fail")),
+            Msg::Count { number, .. } if number % CRASH_EVERY == 0 => {
+                return Err(Failure::msg("meant to fail"));
+            }
             Msg::Count { sender, number } => {
                 self.handled += 1;
                 self.out_of_order += u64::from(number <= self.last[sender]);
@@ -52,7 +54,8 @@ async fn main() -> ExitCode {
     let system = ActorSystem::start("stress").await.expect("a system");
     let actors: Vec<ActorRef<Msg>> = (0..ACTORS)
         .map(|index| {
-            let mailbox = if index % 2 == 0 { Mailbox::unbounded() } else { Mailbox::bounded(1 << (index / 2)) };
+            let mailbox =
+                if index % 2 == 0 { Mailbox::unbounded() } else { Mailbox::bounded(1 << (index / 2)) };
             let counter = || Counter { last: [0; SENDERS], handled: 0, out_of_order: 0 };
             let spec = Spawn::new(counter).mailbox(mailbox).supervision(Supervision::resume());
             system.spawn(&index.to_string(), spec).expect("an actor")
@@ -60,21 +63,25 @@ async fn main() -> ExitCode {
         .collect();
     let start = Instant::now();
     let each = messages / SENDERS as u64;
-    let senders: Vec<_> = (0..SENDERS).map(|sender| tokio::spawn(send_all(sender, each, actors.clone()))).collect();
+    let senders: Vec<_> =
+        (0..SENDERS).map(|sender| tokio::spawn(send_all(sender, each, actors.clone()))).collect();
     let mut accepted = 0;
     for sender in senders {
         accepted += sender.await.expect("a sender");
     }
     let (mut handled, mut out_of_order) = (0, 0);
     for actor in &actors {
-        let report = actor.ask(Msg::Report).within(Duration::from_secs(600)).await.expect("a report");
+        let report = actor.ask(Msg::Report).within(Duration::from_mins(10)).await.expect("a report");
         handled += report.0;
         out_of_order += report.1;
     }
     let took = start.elapsed();
     let stats = system.stats();
     system.shutdown().await;
-    println!("accepted {accepted}, handled {handled}, lost by failures {}, out of order {out_of_order}", stats.failures);
+    println!(
+        "accepted {accepted}, handled {handled}, lost by failures {}, out of order {out_of_order}",
+        stats.failures
+    );
     println!("{:.1} million/s, deepest mailbox {}", rate(accepted, took), stats.deepest_mailbox);
     let right = accepted == each * SENDERS as u64
         && handled + stats.failures == accepted

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use omnitron::prelude::*;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{BOUND, RING};
+use crate::{BOUND, OUTSIDE, RING};
 
 #[derive(Default)]
 struct Counter {
@@ -41,27 +41,30 @@ pub(crate) async fn tell(count: usize, producers: usize, bounded: bool) -> Durat
     let mailbox = if bounded { Mailbox::bounded(BOUND) } else { Mailbox::unbounded() };
     let counter = system.spawn("counter", Spawn::new(Counter::default).mailbox(mailbox)).expect("a counter");
     let start = Instant::now();
-    let mut tasks = Vec::new();
-    for _ in 0..producers {
-        let counter = counter.clone();
-        tasks.push(tokio::spawn(async move {
-            for _ in 0..count / producers {
-                if bounded {
-                    counter.send(CounterMsg::Add(1)).await.expect("room");
-                } else {
-                    counter.tell(CounterMsg::Add(1)).expect("room");
-                }
-            }
-        }));
+    let each = count / producers.max(1);
+    if producers == OUTSIDE {
+        produce(counter.clone(), each, bounded).await;
     }
+    let tasks: Vec<_> =
+        (0..producers).map(|_| tokio::spawn(produce(counter.clone(), each, bounded))).collect();
     for task in tasks {
         task.await.expect("a producer");
     }
-    let get = counter.ask(CounterMsg::Get).within(Duration::from_secs(60));
-    assert_eq!(get.await.expect("a sum"), (count / producers * producers) as u64);
+    let get = counter.ask(CounterMsg::Get).within(Duration::from_mins(1));
+    assert_eq!(get.await.expect("a sum"), (each * producers.max(1)) as u64);
     let took = start.elapsed();
     system.shutdown().await;
     took
+}
+
+async fn produce(counter: ActorRef<CounterMsg>, count: usize, bounded: bool) {
+    for _ in 0..count {
+        if bounded {
+            counter.send(CounterMsg::Add(1)).await.expect("room");
+        } else {
+            counter.tell(CounterMsg::Add(1)).expect("room");
+        }
+    }
 }
 
 pub(crate) async fn ask(count: usize, callers: usize) -> Duration {

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::RING;
+use crate::{OUTSIDE, RING};
 
 enum Msg {
     Add(u64),
     Get(oneshot::Sender<u64>),
 }
 
+#[derive(Clone)]
 enum Sender {
     Unbounded(mpsc::UnboundedSender<Msg>),
     Bounded(mpsc::Sender<Msg>),
@@ -24,33 +25,25 @@ pub(crate) async fn tell(count: usize, producers: usize, bound: Option<usize>) -
     let (sender, consumer) = match bound {
         None => {
             let (sender, mut messages) = mpsc::unbounded_channel();
-            (Sender::Unbounded(sender), tokio::spawn(async move { count_messages(|cx| messages.poll_recv(cx)).await }))
+            (
+                Sender::Unbounded(sender),
+                tokio::spawn(async move { count_messages(|cx| messages.poll_recv(cx)).await }),
+            )
         }
         Some(bound) => {
             let (sender, mut messages) = mpsc::channel(bound);
-            (Sender::Bounded(sender), tokio::spawn(async move { count_messages(|cx| messages.poll_recv(cx)).await }))
+            (
+                Sender::Bounded(sender),
+                tokio::spawn(async move { count_messages(|cx| messages.poll_recv(cx)).await }),
+            )
         }
     };
     let start = Instant::now();
-    let mut tasks = Vec::new();
-    for _ in 0..producers {
-        match &sender {
-            Sender::Unbounded(sender) => {
-                let sender = sender.clone();
-                tasks.push(tokio::spawn(async move {
-                    (0..count / producers).for_each(|_| drop(sender.send(Msg::Add(1))));
-                }));
-            }
-            Sender::Bounded(sender) => {
-                let sender = sender.clone();
-                tasks.push(tokio::spawn(async move {
-                    for _ in 0..count / producers {
-                        let _ = sender.send(Msg::Add(1)).await;
-                    }
-                }));
-            }
-        }
+    let each = count / producers.max(1);
+    if producers == OUTSIDE {
+        produce(sender.clone(), each).await;
     }
+    let tasks: Vec<_> = (0..producers).map(|_| tokio::spawn(produce(sender.clone(), each))).collect();
     for task in tasks {
         task.await.expect("a producer");
     }
@@ -62,6 +55,17 @@ pub(crate) async fn tell(count: usize, producers: usize, bound: Option<usize>) -
     let took = start.elapsed();
     consumer.await.expect("a consumer");
     took
+}
+
+async fn produce(sender: Sender, count: usize) {
+    match sender {
+        Sender::Unbounded(sender) => (0..count).for_each(|_| drop(sender.send(Msg::Add(1)))),
+        Sender::Bounded(sender) => {
+            for _ in 0..count {
+                let _ = sender.send(Msg::Add(1)).await;
+            }
+        }
+    }
 }
 
 /// Handles messages until there are none any more.
@@ -100,9 +104,14 @@ pub(crate) async fn ring(hops: usize) -> Duration {
     let mut done = Some(done);
     let (first, mut receiver) = mpsc::unbounded_channel::<usize>();
     for index in 0..RING {
-        let (next, next_receiver) =
-            if index + 1 == RING { (first.clone(), None) } else { let (s, r) = mpsc::unbounded_channel(); (s, Some(r)) };
-        let mut messages = std::mem::replace(&mut receiver, next_receiver.unwrap_or_else(|| mpsc::unbounded_channel().1));
+        let (next, next_receiver) = if index + 1 == RING {
+            (first.clone(), None)
+        } else {
+            let (s, r) = mpsc::unbounded_channel();
+            (s, Some(r))
+        };
+        let mut messages =
+            std::mem::replace(&mut receiver, next_receiver.unwrap_or_else(|| mpsc::unbounded_channel().1));
         let mut done = if index == 0 { done.take() } else { None };
         tokio::spawn(async move {
             while let Some(left) = messages.recv().await {

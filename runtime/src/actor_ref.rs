@@ -37,9 +37,10 @@ impl<M: Send + 'static> ActorRef<M> {
     /// [`Undelivered`] gives the message back when the mailbox is full or the actor has stopped. What a full mailbox
     /// does is its [choice](crate::Mailbox).
     pub fn tell(&self, message: M) -> Result<(), Undelivered<M>> {
-        self.cell
-            .deliver(Envelope { message, ticket: None })
-            .map_err(|(envelope, reason)| Undelivered { message: envelope.message, reason })
+        match self.cell.deliver(Envelope { message, ticket: None }) {
+            Ok(()) => Ok(()),
+            Err((envelope, reason)) => Err(Undelivered { message: envelope.message, reason }),
+        }
     }
 
     /// Sends a message, and waits for room in the mailbox. Those who wait are served in order.
@@ -209,19 +210,14 @@ impl<M: Send + 'static> Future for Sending<'_, M> {
             },
             Step::Done => panic!("a `send` was polled after it was ready"),
         };
-        Poll::Ready(
-            result.map_err(|(envelope, reason)| Undelivered { message: envelope.message, reason }),
-        )
+        Poll::Ready(result.map_err(|(envelope, reason)| Undelivered { message: envelope.message, reason }))
     }
 }
 
 /// A sender inside a handler may not wait for ever, and not at all for itself.
 type Limit = Option<(Duration, Sleep)>;
 
-fn wait_in_handler<M: Send + 'static>(
-    cell: &Cell<M>,
-    number: u64,
-) -> Result<Limit, (Envelope<M>, Refusal)> {
+fn wait_in_handler<M: Send + 'static>(cell: &Cell<M>, number: u64) -> Result<Limit, (Envelope<M>, Refusal)> {
     let Some(actor) = chain::current_actor() else { return Ok(None) };
     if actor == cell.head().id
         && let Some(envelope) = cell.inbox.withdraw(number)

@@ -131,7 +131,8 @@ impl<M: Send + 'static, T: Send + 'static, F> Ask<M, T, F> {
 /// The chain, by names, closed by the target. All of them live: they wait inside their handlers.
 fn cycle(core: &Core, chain: &[u64], target: &ActorPath) -> AskError {
     let living = core.registry.all();
-    let name = |id: &u64| living.iter().find(|cell| cell.head().id == *id).map(|cell| cell.head().path.clone());
+    let name =
+        |id: &u64| living.iter().find(|cell| cell.head().id == *id).map(|cell| cell.head().path.clone());
     let chain = chain.iter().filter_map(name).chain([target.clone()]).collect();
     AskError::Cycle { chain }
 }

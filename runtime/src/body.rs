@@ -36,7 +36,8 @@ use crate::supervision::budget::RestartBudget;
 const BUDGET_MESSAGES: u32 = 128;
 /// An actor that ran out of messages after a batch gives way so many times before it sleeps: more often than not the
 /// next batch is on its way, and a sleeping worker thread costs thousands of messages to wake.
-const LINGER_TURNS: u8 = 8;
+const LINGER_TURNS: u8 = 16;
+const SMALL_BATCH_MESSAGES: usize = 64;
 /// A timer that is due waits for at most so many messages.
 const TIMER_LOOK_MESSAGES: u32 = 32;
 
@@ -163,6 +164,8 @@ async fn work<A: Actor>(
     {
         return exit;
     }
+    chain::handle_for(None);
+    let mut chained = false;
     let mut since_yield = 0;
     let mut since_told = 0;
     let mut since_timers = TIMER_LOOK_MESSAGES;
@@ -194,23 +197,34 @@ async fn work<A: Actor>(
         };
         since_timers += u32::from(ctx.rare.is_some());
         let Envelope { message, ticket } = envelope;
-        let above = match ticket.map(|ticket| ticket.claim()) {
-            None => None,
-            Some(Claim::Granted(above)) => above,
-            Some(Claim::Denied) => {
-                cell.bury(Envelope { message, ticket: None }, Reason::Expired);
-                continue;
+        if ticket.is_some() || chained {
+            match ticket.map_or(Claim::Granted(None), |ticket| ticket.claim()) {
+                Claim::Granted(above) => {
+                    chained = above.is_some();
+                    chain::handle_for(above);
+                }
+                Claim::Denied => {
+                    cell.bury(Envelope { message, ticket: None }, Reason::Expired);
+                    continue;
+                }
             }
-        };
-        chain::handle_for(above);
+        }
         ctx.doing = Doing::Running;
         ctx.untold += 1;
         cell.head().core.env.note(|| format!("{} handles {}", cell.head().path, type_name::<A::Msg>()));
         // The one in hand as well: while its handler awaits it still counts against the capacity.
         let left = ctx.batch.len() + 1;
-        let ended = Guarded::new(cell, limits, left, pin!(actor.receive(message, ctx))).await;
+        let exit = {
+            let mut hook = pin!(actor.receive(message, ctx));
+            // Most handlers are ready at once, and need nobody who looks after them.
+            match poll_fn(|cx| Poll::Ready(hook.as_mut().poll(cx))).await {
+                Poll::Ready(Ok(())) => None,
+                Poll::Ready(Err(failure)) => Some(Exit::Failed(failure)),
+                Poll::Pending => Guarded::new(cell, limits, left, hook).await.into_exit(),
+            }
+        };
         cell.inbox.handled(ctx.batch.len(), &mut since_told);
-        if let Some(exit) = ended.into_exit() {
+        if let Some(exit) = exit {
             return exit;
         }
         since_yield += 1;
@@ -238,7 +252,7 @@ fn next_or_idle<A: Actor>(
 ) -> Poll<Option<Work<A::Msg>>> {
     match next_work(cell, ctx, since_timers, cx) {
         Poll::Ready(work) => Poll::Ready(Some(work)),
-        Poll::Pending if ctx.hot => Poll::Pending,
+        Poll::Pending if ctx.is_hot() => Poll::Pending,
         Poll::Pending => Poll::Ready(None),
     }
 }
@@ -269,16 +283,18 @@ pub(crate) fn next_work<A: Actor>(
     if let Some(envelope) = ctx.batch.pop_front() {
         return Poll::Ready(Work::Message(envelope));
     }
-    if ctx.linger > 0 && !due && cell.inbox.is_empty_hint() {
+    if ctx.linger > 0 && !due && !cell.inbox.wants_control() {
         ctx.linger -= 1;
         cx.waker().wake_by_ref();
         return Poll::Pending;
     }
     match cell.inbox.poll_next(&mut ctx.batch, cx) {
         Poll::Ready(Next::Message(envelope)) => {
-            if !ctx.batch.is_empty() {
-                ctx.linger = LINGER_TURNS;
-            }
+            ctx.linger = match ctx.batch.len() {
+                0 => 0,
+                1..SMALL_BATCH_MESSAGES => LINGER_TURNS,
+                _ => 1,
+            };
             Poll::Ready(Work::Message(envelope))
         }
         Poll::Ready(Next::Controls) => Poll::Ready(Work::Look),

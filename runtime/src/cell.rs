@@ -26,9 +26,9 @@ use crate::mailbox::inbox::{Figures, Inbox, Offered, Pushed, Urge};
 use crate::mailbox::priority::Rank;
 use crate::path::ActorPath;
 use crate::reply::Ticket;
+use crate::sync;
 use crate::system::{Core, ID_BITS};
 use crate::watch::Watchers;
-use crate::sync;
 
 /// A message in a mailbox, with the ticket of the question it asks, if it asks one.
 pub(crate) struct Envelope<M> {
@@ -151,18 +151,49 @@ impl<M: Send + 'static> Cell<M> {
     }
 
     /// Puts a message in, or gives it back. Never waits.
+    ///
+    /// Nothing on the usual way takes the address of the message: so it goes to its place in registers, which measured
+    /// twice as fast as through memory.
+    #[inline]
     pub(crate) fn deliver(&self, envelope: Envelope<M>) -> Result<(), (Envelope<M>, Refusal)> {
+        if self.rank.is_some() || !self.head().core.is_open() {
+            return self.deliver_with_care(envelope);
+        }
+        match self.inbox.push(0, envelope) {
+            Ok(()) => Ok(()),
+            Err(pushed) => self.settle(pushed),
+        }
+    }
+
+    #[cold]
+    fn deliver_with_care(&self, envelope: Envelope<M>) -> Result<(), (Envelope<M>, Refusal)> {
         if let Err(reason) = self.head().core.admits() {
             return Err((envelope, reason));
         }
         match self.inbox.push(self.rank(&envelope.message), envelope) {
-            Pushed::Queued => Ok(()),
-            pushed => self.settle(pushed),
+            Ok(()) => Ok(()),
+            Err(pushed) => self.settle(pushed),
         }
     }
 
     /// Puts a message in, or lets it wait for room under the number that is returned.
+    #[inline]
     pub(crate) fn offer(
+        &self,
+        envelope: Envelope<M>,
+        cx: &Context<'_>,
+    ) -> Result<Option<u64>, (Envelope<M>, Refusal)> {
+        if self.rank.is_some() || !self.head().core.is_open() {
+            return self.offer_with_care(envelope, cx);
+        }
+        match self.inbox.offer(0, envelope, cx) {
+            Ok(()) => Ok(None),
+            Err(offered) => self.settle_offered(offered),
+        }
+    }
+
+    #[cold]
+    fn offer_with_care(
         &self,
         envelope: Envelope<M>,
         cx: &Context<'_>,
@@ -171,8 +202,15 @@ impl<M: Send + 'static> Cell<M> {
             return Err((envelope, reason));
         }
         match self.inbox.offer(self.rank(&envelope.message), envelope, cx) {
+            Ok(()) => Ok(None),
+            Err(offered) => self.settle_offered(offered),
+        }
+    }
+
+    #[cold]
+    fn settle_offered(&self, offered: Offered<Envelope<M>>) -> Result<Option<u64>, (Envelope<M>, Refusal)> {
+        match offered {
             Offered::Waits(number) => Ok(Some(number)),
-            Offered::Settled(Pushed::Queued) => Ok(None),
             Offered::Settled(pushed) => self.settle(pushed).map(|()| None),
         }
     }

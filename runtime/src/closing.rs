@@ -64,7 +64,11 @@ async fn lead(core: &Arc<Core>, start: Instant) {
                     tracing::error!(extension = extension.name(), ?phase, %failure, "extension failed to stop");
                 }
                 Either::Right(_) => {
-                    tracing::warn!(extension = extension.name(), ?phase, "not done in its phase of the shutdown");
+                    tracing::warn!(
+                        extension = extension.name(),
+                        ?phase,
+                        "not done in its phase of the shutdown"
+                    );
                 }
             }
         }

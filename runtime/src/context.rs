@@ -19,6 +19,7 @@ use crate::error::{Refusal, SpawnError, StashFull};
 use crate::failure::{During, Failure, catch, drop_quietly};
 use crate::mailbox::ring::Ring;
 use crate::path::ActorPath;
+use crate::runner::HOT_ACTIVATIONS;
 use crate::spawn::{IntoSpawn, Limits, MsgOf};
 use crate::system::ActorSystem;
 use crate::timers::{TimerSet, Timers};
@@ -38,9 +39,8 @@ pub struct Context<A: Actor> {
     pub(crate) stopping: bool,
     /// Whether this incarnation has started.
     pub(crate) begun: bool,
-    /// How often it was woken, up to a limit at which it is hot: it keeps its future while it sleeps.
+    /// How often it was woken, as far as that matters.
     activations: u8,
-    pub(crate) hot: bool,
     /// How often it gives way before it sleeps.
     pub(crate) linger: u8,
     /// Whether it may spawn: not while it stops or restarts, or the child would outlive it.
@@ -117,7 +117,6 @@ impl<A: Actor> Context<A> {
             stopping: false,
             begun: false,
             activations: 0,
-            hot: false,
             linger: 0,
             takes_children: true,
         };
@@ -128,9 +127,13 @@ impl<A: Actor> Context<A> {
     }
 
     /// One activation more.
-    pub(crate) fn wake_up(&mut self, hot_at: u8) {
+    pub(crate) fn wake_up(&mut self) {
         self.activations = self.activations.saturating_add(1);
-        self.hot = self.activations >= hot_at;
+    }
+
+    /// Whether this actor is woken so often that it keeps its future while it sleeps.
+    pub(crate) fn is_hot(&self) -> bool {
+        self.activations >= HOT_ACTIVATIONS
     }
 
     pub(crate) fn cell(&self) -> &Arc<Cell<A::Msg>> {
@@ -295,26 +298,23 @@ impl<A: Actor> Context<A> {
         piped.push(handle.clone());
         let mut work = Box::pin(future.map(map));
         let owner = cell.clone();
-        cell.head().core.env.spawn(
-            || format!("{} pipe", cell.head().path),
-            async move {
-                let polled = poll_fn(|cx| match catch(|| work.as_mut().poll(cx)) {
-                    Ok(Poll::Pending) => Poll::Pending,
-                    Ok(Poll::Ready(message)) => Poll::Ready(Ok(message)),
-                    Err(failure) => Poll::Ready(Err(failure)),
-                });
-                match Abortable::new(polled, registration).await {
-                    Ok(Ok(message)) => room.fill(message),
-                    Ok(Err(failure)) => room.fail(failure),
-                    Err(_) => drop(room),
-                }
-                // Marks it as done, so that the actor forgets it.
-                handle.abort();
-                if let Err(failure) = drop_quietly(work) {
-                    tracing::warn!(path = %owner.head().path, %failure, "a piped future panicked on drop");
-                }
-            },
-        );
+        cell.head().core.env.spawn(|| format!("{} pipe", cell.head().path), async move {
+            let polled = poll_fn(|cx| match catch(|| work.as_mut().poll(cx)) {
+                Ok(Poll::Pending) => Poll::Pending,
+                Ok(Poll::Ready(message)) => Poll::Ready(Ok(message)),
+                Err(failure) => Poll::Ready(Err(failure)),
+            });
+            match Abortable::new(polled, registration).await {
+                Ok(Ok(message)) => room.fill(message),
+                Ok(Err(failure)) => room.fail(failure),
+                Err(_) => drop(room),
+            }
+            // Marks it as done, so that the actor forgets it.
+            handle.abort();
+            if let Err(failure) = drop_quietly(work) {
+                tracing::warn!(path = %owner.head().path, %failure, "a piped future panicked on drop");
+            }
+        });
         Ok(())
     }
 

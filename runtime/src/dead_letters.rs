@@ -117,13 +117,15 @@ impl DeadLetters {
         self.shared.counts[reason as usize].fetch_add(1, Ordering::Relaxed);
         self.shared.env.note(|| format!("dead letter {message_type} to {to}: {reason}"));
         let letter = DeadLetter { to: to.clone(), message_type, reason };
-        self.shared.subscribers.lock().retain(|subscriber| match subscriber.letters.try_send(letter.clone()) {
-            Ok(()) => true,
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                subscriber.missed.fetch_add(1, Ordering::Relaxed);
-                true
+        self.shared.subscribers.lock().retain(|subscriber| {
+            match subscriber.letters.try_send(letter.clone()) {
+                Ok(()) => true,
+                Err(mpsc::error::TrySendError::Full(_)) => {
+                    subscriber.missed.fetch_add(1, Ordering::Relaxed);
+                    true
+                }
+                Err(mpsc::error::TrySendError::Closed(_)) => false,
             }
-            Err(mpsc::error::TrySendError::Closed(_)) => false,
         });
         let verdict = self.shared.log.lock().allow(self.shared.env.now());
         if let Verdict::Log { suppressed } = verdict {

@@ -160,11 +160,7 @@ impl Env {
     /// `label` names the task in a simulation's log and panics; on tokio it is not evaluated. There, `future`
     /// goes to the runtime as it is, because a box around every actor would cost memory.
     #[expect(clippy::disallowed_methods, reason = "the door to tasks")]
-    pub fn spawn(
-        &self,
-        label: impl FnOnce() -> String,
-        future: impl Future<Output = ()> + Send + 'static,
-    ) {
+    pub fn spawn(&self, label: impl FnOnce() -> String, future: impl Future<Output = ()> + Send + 'static) {
         match &self.kind {
             Kind::Tokio(tokio) => drop(tokio.runtime.spawn(future)),
             Kind::Sim(executor) => executor.spawn(label(), Box::pin(future)),
@@ -181,11 +177,7 @@ impl Env {
     /// What the operating system says when it has no thread to give. `work` did not run and is dropped. Never
     /// in a simulation.
     #[expect(clippy::disallowed_methods, reason = "the door to threads")]
-    pub fn thread(
-        &self,
-        name: impl Into<String>,
-        work: impl FnOnce() + Send + 'static,
-    ) -> io::Result<()> {
+    pub fn thread(&self, name: impl Into<String>, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
         match &self.kind {
             Kind::Tokio(_) => std::thread::Builder::new().name(name.into()).spawn(work).map(drop),
             Kind::Sim(executor) => {

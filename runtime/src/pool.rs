@@ -25,7 +25,8 @@ thread_local! {
 /// A thing of this type that was given back on this thread.
 pub(crate) fn take<T: 'static>() -> Option<T> {
     // A thread that is ending has no pool any more.
-    POOL.try_with(|pool| pool.borrow_mut().get_mut(&TypeId::of::<T>())?.downcast_mut::<Vec<T>>()?.pop()).ok()?
+    POOL.try_with(|pool| pool.borrow_mut().get_mut(&TypeId::of::<T>())?.downcast_mut::<Vec<T>>()?.pop())
+        .ok()?
 }
 
 /// Keeps a thing for the next one on this thread, unless there are `limit` of its type already.

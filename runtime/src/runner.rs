@@ -26,7 +26,7 @@ const POOL_LIMIT: usize = 64;
 
 /// An actor that was woken this often keeps its future while it sleeps. To begin one anew costs some 100 ns, which an
 /// actor that is woken for every message would feel, and one that is woken now and then does not.
-const HOT_ACTIVATIONS: u8 = 64;
+pub(crate) const HOT_ACTIVATIONS: u8 = 64;
 
 /// A future in a box that can be used again.
 type Reusable<F> = Pin<Box<Option<F>>>;
@@ -102,7 +102,7 @@ where
                 }
                 State::Asleep(_) => {
                     if let State::Asleep(mut body) = std::mem::replace(&mut this.state, State::Ended) {
-                        body.ctx.wake_up(HOT_ACTIVATIONS);
+                        body.ctx.wake_up();
                         this.state = State::Awake(take((this.work)(body)));
                     }
                 }

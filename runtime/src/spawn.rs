@@ -35,8 +35,7 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    pub(crate) const DEFAULT: Self =
-        Self { handler: None, stop_grace: Duration::from_secs(5), stash: 1_000 };
+    pub(crate) const DEFAULT: Self = Self { handler: None, stop_grace: Duration::from_secs(5), stash: 1_000 };
 }
 
 impl<A: Actor> Spawn<A> {

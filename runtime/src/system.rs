@@ -149,9 +149,15 @@ impl Core {
         }
     }
 
+    /// Whether everybody may send.
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        self.gate.load(Ordering::Relaxed) == Gate::Open as u8
+    }
+
     /// Whether a message may be sent from here, now.
     pub(crate) fn admits(&self) -> Result<(), Refusal> {
-        if self.gate.load(Ordering::Relaxed) == Gate::Open as u8 { Ok(()) } else { self.admits_late() }
+        if self.is_open() { Ok(()) } else { self.admits_late() }
     }
 
     #[cold]
@@ -193,7 +199,8 @@ impl Core {
 
     fn begin_shutdown(self: &Arc<Self>) {
         let open = Gate::Open as u8;
-        if self.gate.compare_exchange(open, Gate::Closing as u8, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+        if self.gate.compare_exchange(open, Gate::Closing as u8, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        {
             self.env.spawn(|| "shutdown".to_owned(), closing::close(self.clone()));
         }
     }
@@ -275,9 +282,7 @@ impl ActorSystem {
         let actual = cell.message_type();
         match cell.into_any().downcast() {
             Ok(cell) => Ok(ActorRef { cell }),
-            Err(_) => {
-                Err(LookupError::WrongType { path, requested: std::any::type_name::<M>(), actual })
-            }
+            Err(_) => Err(LookupError::WrongType { path, requested: std::any::type_name::<M>(), actual }),
         }
     }
 
@@ -508,7 +513,10 @@ impl fmt::Debug for SystemBuilder {
             .field("name", &self.name)
             .field("ask_timeout", &self.ask_timeout)
             .field("shutdown_budget", &self.shutdown_budget)
-            .field("extensions", &self.extensions.iter().map(|extension| extension.name()).collect::<Vec<_>>())
+            .field(
+                "extensions",
+                &self.extensions.iter().map(|extension| extension.name()).collect::<Vec<_>>(),
+            )
             .finish_non_exhaustive()
     }
 }

@@ -36,7 +36,7 @@ fn beside<T: 'static>(
 }
 
 fn tell(inbox: &Numbers, message: u32) {
-    assert!(matches!(inbox.push(0, message), Pushed::Queued), "there is room for {message}");
+    assert!(matches!(inbox.pushed(0, message), Pushed::Queued), "there is room for {message}");
 }
 
 /// Waits for room. `Err` when the mailbox was closed first.
@@ -45,7 +45,7 @@ fn send(inbox: &Numbers, message: u32) -> Result<(), u32> {
     block_on(|cx| {
         let waits = match number {
             Some(number) => number,
-            None => match inbox.offer(0, message, cx) {
+            None => match inbox.offered(0, message, cx) {
                 Offered::Settled(Pushed::Queued) => return Poll::Ready(Ok(())),
                 Offered::Settled(Pushed::Refused(message, Refusal::Stopped)) => {
                     return Poll::Ready(Err(message));
@@ -167,7 +167,7 @@ fn senders_that_wait_are_served_in_order_and_all_of_them_woken() {
         tell(&inbox, 0);
         let mut waiting = Vec::new();
         for message in [1, 2] {
-            match inbox.offer(0, message, &Context::from_waker(Waker::noop())) {
+            match inbox.offered(0, message, &Context::from_waker(Waker::noop())) {
                 Offered::Waits(number) => waiting.push(number),
                 Offered::Settled(pushed) => panic!("there is no room: {pushed:?}"),
             }
@@ -191,7 +191,7 @@ fn what_is_sent_while_the_actor_closes_is_handled_or_given_back() {
         let inbox = bounded(1);
         tell(&inbox, 0);
         let sender = beside(&inbox, |inbox| send(inbox, 1));
-        let teller = beside(&inbox, |inbox| matches!(inbox.push(0, 2), Pushed::Queued));
+        let teller = beside(&inbox, |inbox| matches!(inbox.pushed(0, 2), Pushed::Queued));
         let mut actor = Actor::new(&inbox);
         actor.handle(1);
         inbox.close();
@@ -212,7 +212,7 @@ fn a_send_that_is_dropped_is_withdrawn_or_handled_and_blocks_nobody() {
     explore(|| {
         let inbox = bounded(1);
         tell(&inbox, 0);
-        let sender = beside(&inbox, |inbox| match inbox.offer(0, 1, &Context::from_waker(Waker::noop())) {
+        let sender = beside(&inbox, |inbox| match inbox.offered(0, 1, &Context::from_waker(Waker::noop())) {
             Offered::Waits(number) => inbox.withdraw(number),
             Offered::Settled(_) => None,
         });
@@ -337,7 +337,7 @@ fn what_comes_while_the_actor_ends_is_left_over_or_given_back() {
         let (messages, controls) = inbox.finish();
         assert_eq!(messages.is_empty(), piped.join().unwrap().is_err());
         assert_eq!(controls.is_empty(), runtime.join().unwrap().is_err());
-        assert!(matches!(inbox.push(0, 2), Pushed::Refused(2, Refusal::Stopped)));
+        assert!(matches!(inbox.pushed(0, 2), Pushed::Refused(2, Refusal::Stopped)));
     });
 }
 
@@ -348,7 +348,7 @@ fn a_mailbox_that_drops_the_oldest_accounts_for_every_message() {
         let sender = beside(&inbox, |inbox| {
             let mut displaced = Vec::new();
             for message in [1, 2] {
-                match inbox.push(0, message) {
+                match inbox.pushed(0, message) {
                     Pushed::Queued => {}
                     Pushed::Displaced(oldest) => displaced.push(oldest),
                     pushed => panic!("there is always something to displace: {pushed:?}"),

@@ -27,10 +27,13 @@ impl<T> Default for Ring<T> {
 }
 
 impl<T> Ring<T> {
+    #[inline]
     fn items(&mut self) -> &mut VecDeque<T> {
         &mut self.items.get_or_insert_with(|| Box::new(Items { queue: VecDeque::new() })).queue
     }
 
+    #[expect(clippy::inline_always, reason = "measured: see `Cell::deliver`")]
+    #[inline(always)]
     pub(crate) fn push_back(&mut self, item: T) {
         self.items().push_back(item);
     }
@@ -39,6 +42,7 @@ impl<T> Ring<T> {
         self.items().push_front(item);
     }
 
+    #[inline]
     pub(crate) fn pop_front(&mut self) -> Option<T> {
         self.items.as_mut()?.queue.pop_front()
     }

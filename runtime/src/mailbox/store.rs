@@ -45,7 +45,20 @@ impl<T> Store<T> {
     }
 
     /// `rank` is only looked at where messages leave by rank.
+    #[expect(clippy::inline_always, reason = "measured: see `Cell::deliver`")]
+    #[inline(always)]
     pub(crate) fn push(&mut self, rank: u8, item: T) {
+        if self.aside.is_some() {
+            self.push_aside(rank, item);
+        } else if self.first.is_none() && self.rest.is_empty() {
+            self.first = Some(item);
+        } else {
+            self.rest.push_back(item);
+        }
+    }
+
+    #[cold]
+    fn push_aside(&mut self, rank: u8, item: T) {
         if let Some(Aside::Ranked(ranked)) = self.aside.as_deref_mut() {
             ranked.push(rank, item);
         } else if self.first.is_none() && self.rest.is_empty() {

@@ -63,12 +63,12 @@ fn drain(inbox: &Box8) -> Vec<u32> {
 }
 
 fn queued(inbox: &Box8, message: u32) {
-    assert!(matches!(inbox.push(0, message), Pushed::Queued), "message {message} was to be queued");
+    assert!(matches!(inbox.pushed(0, message), Pushed::Queued), "message {message} was to be queued");
 }
 
 /// Begins to wait for room.
 fn waits(inbox: &Box8, message: u32, waker: &Waker) -> u64 {
-    match inbox.offer(0, message, &Context::from_waker(waker)) {
+    match inbox.offered(0, message, &Context::from_waker(waker)) {
         Offered::Waits(number) => number,
         Offered::Settled(pushed) => panic!("message {message} was to wait: {pushed:?}"),
     }
@@ -89,7 +89,7 @@ fn messages_are_taken_all_at_once_and_in_the_order_of_arrival() {
 fn a_mailbox_is_full_at_its_capacity_and_not_before() {
     let inbox = bounded(3, Overflow::Reject);
     (0..3).for_each(|message| queued(&inbox, message));
-    assert!(matches!(inbox.push(0, 3), Pushed::Refused(3, Refusal::Full { capacity: 3 })));
+    assert!(matches!(inbox.pushed(0, 3), Pushed::Refused(3, Refusal::Full { capacity: 3 })));
     assert_eq!(drain(&inbox), [0, 1, 2]);
 }
 
@@ -100,11 +100,11 @@ fn a_batch_in_hand_keeps_the_mailbox_full_until_it_is_handled() {
     queued(&inbox, 1);
     let mut batch = Ring::default();
     assert!(inbox.poll_next(&mut batch, &noop()).is_ready());
-    assert!(matches!(inbox.push(0, 2), Pushed::Refused(2, _)), "both are in hand");
+    assert!(matches!(inbox.pushed(0, 2), Pushed::Refused(2, _)), "both are in hand");
     let mut since = 0;
     inbox.handled(1, &mut since);
     queued(&inbox, 2);
-    assert!(matches!(inbox.push(0, 3), Pushed::Refused(3, _)), "one in hand, one queued");
+    assert!(matches!(inbox.pushed(0, 3), Pushed::Refused(3, _)), "one in hand, one queued");
 }
 
 #[test]
@@ -176,9 +176,9 @@ fn no_tell_overtakes_a_sender_that_waits() {
     let mut batch = Ring::default();
     assert!(inbox.poll_next(&mut batch, &noop()).is_ready());
     // Room as soon as message 0 is handled; who waits has it first.
-    assert!(matches!(inbox.push(0, 2), Pushed::Refused(2, _)));
+    assert!(matches!(inbox.pushed(0, 2), Pushed::Refused(2, _)));
     inbox.handled(0, &mut 0);
-    assert!(matches!(inbox.push(0, 2), Pushed::Refused(2, _)));
+    assert!(matches!(inbox.pushed(0, 2), Pushed::Refused(2, _)));
     assert!(matches!(inbox.poll_admitted(number, &noop()), Poll::Ready(Ok(()))));
     assert_eq!(drain(&inbox), [1]);
 }
@@ -253,8 +253,8 @@ fn closing_gives_waiting_senders_their_messages_back_and_keeps_what_is_queued() 
     inbox.close();
     assert!(flag.taken());
     assert!(matches!(inbox.poll_admitted(number, &noop()), Poll::Ready(Err((1, Refusal::Stopped)))));
-    assert!(matches!(inbox.push(0, 2), Pushed::Refused(2, Refusal::Stopped)));
-    assert!(matches!(inbox.offer(0, 3, &noop()), Offered::Settled(Pushed::Refused(3, Refusal::Stopped))));
+    assert!(matches!(inbox.pushed(0, 2), Pushed::Refused(2, Refusal::Stopped)));
+    assert!(matches!(inbox.offered(0, 3, &noop()), Offered::Settled(Pushed::Refused(3, Refusal::Stopped))));
     assert!(matches!(inbox.reserve(), Err(Refusal::Stopped)));
     assert_eq!(drain(&inbox), [0]);
     assert!(matches!(inbox.poll_next(&mut Ring::default(), &noop()), Poll::Ready(Next::Drained)));
@@ -315,15 +315,15 @@ fn a_result_whose_room_was_reserved_is_never_displaced_and_keeps_its_turn() {
     assert_eq!(inbox.reserve(), Ok(None));
     assert_eq!(inbox.fulfil(0, 100), Ok(()));
     queued(&inbox, 1);
-    assert!(matches!(inbox.push(0, 2), Pushed::Displaced(0)));
-    assert!(matches!(inbox.push(0, 3), Pushed::Displaced(1)), "not the result, though it is older");
+    assert!(matches!(inbox.pushed(0, 2), Pushed::Displaced(0)));
+    assert!(matches!(inbox.pushed(0, 3), Pushed::Displaced(1)), "not the result, though it is older");
     assert_eq!(drain(&inbox), [100, 2, 3]);
 
     let full_of_results = bounded(1, Overflow::DropOldest);
     assert_eq!(full_of_results.reserve(), Ok(None));
-    assert!(matches!(full_of_results.push(0, 0), Pushed::Dropped(0)));
+    assert!(matches!(full_of_results.pushed(0, 0), Pushed::Dropped(0)));
     assert_eq!(full_of_results.fulfil(0, 100), Ok(()));
-    assert!(matches!(full_of_results.push(0, 1), Pushed::Dropped(1)));
+    assert!(matches!(full_of_results.pushed(0, 1), Pushed::Dropped(1)));
     assert_eq!(drain(&full_of_results), [100]);
 }
 
@@ -344,7 +344,7 @@ fn an_urgent_message_overtakes_all_that_are_not_yet_in_hand() {
     (0..3).for_each(|message| queued(&inbox, message));
     let mut batch = Ring::default();
     assert!(matches!(inbox.poll_next(&mut batch, &noop()), Poll::Ready(Next::Message(0))));
-    assert!(matches!(inbox.push(9, 100), Pushed::Queued));
+    assert!(matches!(inbox.pushed(9, 100), Pushed::Queued));
     assert_eq!(drain(&inbox), [100, 1, 2]);
 }
 

@@ -129,7 +129,7 @@ impl Pair {
         match step {
             Step::Tell => {
                 let message = self.message();
-                let pushed = self.inbox.push(rank(message), message);
+                let pushed = self.inbox.pushed(rank(message), message);
                 let expected = self.model.tell(message);
                 assert_eq!(self.fate(&pushed), expected);
                 if matches!(expected, Fate::Queued) {
@@ -139,7 +139,7 @@ impl Pair {
             Step::Send => {
                 let message = self.message();
                 let (flag, waker) = Flag::new();
-                let offered = self.inbox.offer(rank(message), message, &Context::from_waker(&waker));
+                let offered = self.inbox.offered(rank(message), message, &Context::from_waker(&waker));
                 match (offered, self.model.tell(message)) {
                     (Offered::Waits(number), Fate::Full) => {
                         self.model.waiting.push_back((number, message));
@@ -355,7 +355,7 @@ proptest! {
         let (mut hand, mut since, mut queued) = (0, 0, 0);
         for (told, handled) in bursts {
             for message in 0..told {
-                queued += usize::from(matches!(inbox.push(0, message), Pushed::Queued));
+                queued += usize::from(matches!(inbox.pushed(0, message), Pushed::Queued));
                 prop_assert!(queued + hand <= capacity);
             }
             for _ in 0..handled {
