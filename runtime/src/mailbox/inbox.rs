@@ -28,9 +28,9 @@ use crate::error::Refusal;
 use crate::sync::{AtomicU8, AtomicUsize, Mutex, Ordering};
 
 /// Controls wait, or the actor is urged to stop.
-const CONTROLS: u8 = 1;
+pub(super) const CONTROLS: u8 = 1;
 /// Senders wait for room.
-const SENDERS: u8 = 2;
+pub(super) const SENDERS: u8 = 2;
 /// The capacity of a mailbox without a bound.
 const UNBOUNDED: u32 = u32::MAX;
 /// Waiting senders are let in at the latest after this many handled messages: often enough to keep them busy, rare
@@ -55,33 +55,33 @@ pub(crate) enum Urge {
 /// transfer between cores.
 #[repr(C)]
 pub(crate) struct Inbox<T, C, H> {
-    attention: AtomicU8,
+    pub(super) attention: AtomicU8,
     overflow: Overflow,
-    single: bool,
+    pub(super) single: bool,
     capacity: u32,
     /// Waiting senders are let in, and `left` is told, after so many handled messages.
-    portion: u32,
-    left: AtomicUsize,
+    pub(super) portion: u32,
+    pub(super) left: AtomicUsize,
     pub(crate) owner: H,
-    state: Mutex<State<T, C>>,
+    pub(super) state: Mutex<State<T, C>>,
 }
 
-struct State<T, C> {
-    store: Store<T>,
-    controls: Ring<C>,
-    senders: Option<Box<Senders<T>>>,
-    waker: Option<Waker>,
-    accepted: u64,
-    taken: u32,
-    deepest: u32,
-    reserved: u32,
-    urge: Option<Urge>,
+pub(super) struct State<T, C> {
+    pub(super) store: Store<T>,
+    pub(super) controls: Ring<C>,
+    pub(super) senders: Option<Box<Senders<T>>>,
+    pub(super) waker: Option<Waker>,
+    pub(super) accepted: u64,
+    pub(super) taken: u32,
+    pub(super) deepest: u32,
+    pub(super) reserved: u32,
+    pub(super) urge: Option<Urge>,
     /// The waker is for controls only: a handler awaits, and messages must not disturb it.
-    controls_only: bool,
+    pub(super) controls_only: bool,
     /// Takes no more messages.
-    closed: bool,
+    pub(super) closed: bool,
     /// Takes no more controls either: the actor is gone.
-    finished: bool,
+    pub(super) finished: bool,
 }
 
 impl<T, C, H> Inbox<T, C, H> {
@@ -318,128 +318,6 @@ impl<T, C, H> Inbox<T, C, H> {
         }
     }
 
-    // ---- the actor --------------------------------------------------------------------------------------------
-
-    /// Whether controls want attention. Cheap: asked between any two messages.
-    pub(crate) fn wants_control(&self) -> bool {
-        self.attention.load(Ordering::Relaxed) & CONTROLS != 0
-    }
-
-    /// The next control.
-    pub(crate) fn next_control(&self) -> Option<C> {
-        let mut state = self.state.lock();
-        let control = state.controls.pop_front();
-        if control.is_none() {
-            self.attention.fetch_and(!CONTROLS, Ordering::Relaxed);
-        }
-        control
-    }
-
-    /// Waits for something to do. `batch` is empty, and receives what follows the message that is returned.
-    pub(crate) fn poll_next(&self, batch: &mut Ring<T>, cx: &Context<'_>) -> Poll<Next<T>> {
-        let mut state = self.state.lock();
-        state.waker = None;
-        state.taken = 0;
-        self.left.store(0, Ordering::Relaxed);
-        if self.attention.load(Ordering::Relaxed) & CONTROLS != 0 {
-            return Poll::Ready(Next::Controls);
-        }
-        let admitted = self.admit(&mut state);
-        let next = if self.single { state.store.pop() } else { state.store.take_all(batch) };
-        if let Some(message) = next {
-            state.taken = count(1 + batch.len());
-            self.left.store(1 + batch.len(), Ordering::Relaxed);
-            drop(state);
-            wake_all(admitted);
-            return Poll::Ready(Next::Message(message));
-        }
-        if state.closed && state.reserved == 0 {
-            return Poll::Ready(Next::Drained);
-        }
-        state.waker = Some(cx.waker().clone());
-        state.controls_only = false;
-        state.store.trim();
-        batch.trim();
-        Poll::Pending
-    }
-
-    /// One more message is handled, `left` of those taken are not. From time to time this is told to the senders, and
-    /// those that wait are let in: `since` counts the messages since the last time.
-    pub(crate) fn handled(&self, left: usize, since: &mut u32) {
-        *since += 1;
-        if *since >= self.portion {
-            *since = 0;
-            self.tell_left(left);
-        }
-    }
-
-    /// Tells the senders how many of the messages taken are not handled yet.
-    pub(crate) fn tell_left(&self, left: usize) {
-        self.left.store(left, Ordering::Relaxed);
-        if self.attention.load(Ordering::Relaxed) & SENDERS != 0 {
-            let mut state = self.state.lock();
-            let admitted = self.admit(&mut state);
-            drop(state);
-            wake_all(admitted);
-        }
-    }
-
-    /// A handler awaits: only controls may wake it, besides what it waits for. Lets waiting senders in, since this
-    /// may take long, and returns how strongly the actor is urged to end.
-    pub(crate) fn pause(&self, left: usize, cx: &Context<'_>) -> Option<Urge> {
-        self.left.store(left, Ordering::Relaxed);
-        let mut state = self.state.lock();
-        let admitted = self.admit(&mut state);
-        if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            state.waker = Some(cx.waker().clone());
-        }
-        state.controls_only = true;
-        let urge = state.urge;
-        drop(state);
-        wake_all(admitted);
-        urge
-    }
-
-    /// Waits for a control or an urge that was not there before; messages stay where they are.
-    pub(crate) fn poll_control(&self, cx: &Context<'_>) -> Poll<()> {
-        let mut state = self.state.lock();
-        if self.attention.load(Ordering::Relaxed) & CONTROLS != 0 {
-            return Poll::Ready(());
-        }
-        state.waker = Some(cx.waker().clone());
-        state.controls_only = true;
-        Poll::Pending
-    }
-
-    /// The actor is awake for a reason of its own (a timer): it no longer counts as asleep.
-    pub(crate) fn rouse(&self) {
-        self.state.lock().waker = None;
-    }
-
-    /// Takes no more messages. Senders that wait get theirs back.
-    pub(crate) fn close(&self) {
-        let mut state = self.state.lock();
-        state.closed = true;
-        let waiting = state.senders.iter().flat_map(|senders| senders.wakers()).collect();
-        drop(state);
-        wake_all(waiting);
-    }
-
-    /// The actor is gone: takes nothing any more, and returns what nobody will handle.
-    pub(crate) fn finish(&self) -> (Vec<T>, Vec<C>) {
-        self.close();
-        let mut state = self.state.lock();
-        state.finished = true;
-        state.waker = None;
-        state.taken = 0;
-        self.left.store(0, Ordering::Relaxed);
-        let messages = std::iter::from_fn(|| state.store.pop()).collect();
-        let controls = state.controls.drain().collect();
-        state.store.trim();
-        drop(state);
-        (messages, controls)
-    }
-
     // ---- inside -----------------------------------------------------------------------------------------------
 
     /// Whether a message can be put in, by a bound that is quick to look at. `false` decides nothing.
@@ -511,7 +389,7 @@ impl<T, C, H> Inbox<T, C, H> {
     }
 
     /// Lets in those who wait, in order, as far as there is room.
-    fn admit(&self, state: &mut State<T, C>) -> Vec<Waker> {
+    pub(super) fn admit(&self, state: &mut State<T, C>) -> Vec<Waker> {
         let mut admitted = Vec::new();
         if self.attention.load(Ordering::Relaxed) & SENDERS == 0 || state.closed {
             return admitted;
@@ -543,7 +421,7 @@ impl<T, C> State<T, C> {
 }
 
 /// A number of messages, in half the space.
-fn count(messages: usize) -> u32 {
+pub(super) fn count(messages: usize) -> u32 {
     u32::try_from(messages).unwrap_or(u32::MAX)
 }
 
@@ -553,6 +431,6 @@ fn wake(waker: Option<Waker>) {
     }
 }
 
-fn wake_all(wakers: Vec<Waker>) {
+pub(super) fn wake_all(wakers: Vec<Waker>) {
     wakers.into_iter().for_each(Waker::wake);
 }

@@ -11,6 +11,7 @@ pub(crate) mod priority;
 pub(crate) mod ring;
 mod senders;
 pub(crate) mod store;
+mod taking;
 
 #[cfg(all(test, omnitron_loom))]
 mod loom;

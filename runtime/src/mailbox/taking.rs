@@ -1,0 +1,137 @@
+//! How does an actor get at what waits for it?
+//!
+//! The other side of the [`Inbox`]: only the task of its actor calls this. It takes all messages at once, and works
+//! through them without the lock.
+//!
+//! # Invariants
+//!
+//! * The waker is left under the lock under which the actor saw that there is nothing to do.
+//! * `left` is never less than what is in the actor's hand: what it tells late, it tells too high.
+
+use std::task::{Context, Poll};
+
+use super::inbox::{CONTROLS, Inbox, Next, SENDERS, Urge, count, wake_all};
+use super::ring::Ring;
+use crate::sync::Ordering;
+
+impl<T, C, H> Inbox<T, C, H> {
+    /// Whether controls want attention. Cheap: asked between any two messages.
+    pub(crate) fn wants_control(&self) -> bool {
+        self.attention.load(Ordering::Relaxed) & CONTROLS != 0
+    }
+
+    /// The next control.
+    pub(crate) fn next_control(&self) -> Option<C> {
+        let mut state = self.state.lock();
+        let control = state.controls.pop_front();
+        if control.is_none() {
+            self.attention.fetch_and(!CONTROLS, Ordering::Relaxed);
+        }
+        control
+    }
+
+    /// Waits for something to do. `batch` is empty, and receives what follows the message that is returned.
+    pub(crate) fn poll_next(&self, batch: &mut Ring<T>, cx: &Context<'_>) -> Poll<Next<T>> {
+        let mut state = self.state.lock();
+        state.waker = None;
+        state.taken = 0;
+        self.left.store(0, Ordering::Relaxed);
+        if self.attention.load(Ordering::Relaxed) & CONTROLS != 0 {
+            return Poll::Ready(Next::Controls);
+        }
+        let admitted = self.admit(&mut state);
+        let next = if self.single { state.store.pop() } else { state.store.take_all(batch) };
+        if let Some(message) = next {
+            state.taken = count(1 + batch.len());
+            self.left.store(1 + batch.len(), Ordering::Relaxed);
+            drop(state);
+            wake_all(admitted);
+            return Poll::Ready(Next::Message(message));
+        }
+        if state.closed && state.reserved == 0 {
+            return Poll::Ready(Next::Drained);
+        }
+        state.waker = Some(cx.waker().clone());
+        state.controls_only = false;
+        state.store.trim();
+        batch.trim();
+        Poll::Pending
+    }
+
+    /// One more message is handled, `left` of those taken are not. From time to time this is told to the senders, and
+    /// those that wait are let in: `since` counts the messages since the last time.
+    pub(crate) fn handled(&self, left: usize, since: &mut u32) {
+        *since += 1;
+        if *since >= self.portion {
+            *since = 0;
+            self.tell_left(left);
+        }
+    }
+
+    /// Tells the senders how many of the messages taken are not handled yet.
+    pub(crate) fn tell_left(&self, left: usize) {
+        self.left.store(left, Ordering::Relaxed);
+        if self.attention.load(Ordering::Relaxed) & SENDERS != 0 {
+            let mut state = self.state.lock();
+            let admitted = self.admit(&mut state);
+            drop(state);
+            wake_all(admitted);
+        }
+    }
+
+    /// A handler awaits: only controls may wake it, besides what it waits for. Lets waiting senders in, since this
+    /// may take long, and returns how strongly the actor is urged to end.
+    pub(crate) fn pause(&self, left: usize, cx: &Context<'_>) -> Option<Urge> {
+        self.left.store(left, Ordering::Relaxed);
+        let mut state = self.state.lock();
+        let admitted = self.admit(&mut state);
+        if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            state.waker = Some(cx.waker().clone());
+        }
+        state.controls_only = true;
+        let urge = state.urge;
+        drop(state);
+        wake_all(admitted);
+        urge
+    }
+
+    /// Waits for a control or an urge that was not there before; messages stay where they are.
+    pub(crate) fn poll_control(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        if self.attention.load(Ordering::Relaxed) & CONTROLS != 0 {
+            return Poll::Ready(());
+        }
+        state.waker = Some(cx.waker().clone());
+        state.controls_only = true;
+        Poll::Pending
+    }
+
+    /// The actor is awake for a reason of its own (a timer): it no longer counts as asleep.
+    pub(crate) fn rouse(&self) {
+        self.state.lock().waker = None;
+    }
+
+    /// Takes no more messages. Senders that wait get theirs back.
+    pub(crate) fn close(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        let waiting = state.senders.iter().flat_map(|senders| senders.wakers()).collect();
+        drop(state);
+        wake_all(waiting);
+    }
+
+    /// The actor is gone: takes nothing any more, and returns what nobody will handle.
+    pub(crate) fn finish(&self) -> (Vec<T>, Vec<C>) {
+        self.close();
+        let mut state = self.state.lock();
+        state.finished = true;
+        state.waker = None;
+        state.taken = 0;
+        self.left.store(0, Ordering::Relaxed);
+        let messages = std::iter::from_fn(|| state.store.pop()).collect();
+        let controls = state.controls.drain().collect();
+        state.store.trim();
+        drop(state);
+        (messages, controls)
+    }
+}
