@@ -220,7 +220,7 @@ async fn work<A: Actor>(
             match poll_fn(|cx| Poll::Ready(hook.as_mut().poll(cx))).await {
                 Poll::Ready(Ok(())) => None,
                 Poll::Ready(Err(failure)) => Some(Exit::Failed(failure)),
-                Poll::Pending => Guarded::new(cell, limits, left, hook).await.into_exit(),
+                Poll::Pending => Guarded::pending(cell, limits, left, hook).await.into_exit(),
             }
         };
         cell.inbox.handled(ctx.batch.len(), &mut since_told);

@@ -34,6 +34,8 @@ pub(crate) struct Guarded<'a, M, F> {
     limits: &'a Limits,
     /// Messages that are taken and not handled: those that wait behind this hook, and the one it handles, if any.
     left: usize,
+    /// The hook was polled already in this activation.
+    is_pending: bool,
     alarms: Option<Box<Alarms>>,
 }
 
@@ -49,11 +51,16 @@ where
     F: Future<Output = Result<(), Failure>>,
 {
     pub(crate) fn new(cell: &'a Cell<M>, limits: &'a Limits, left: usize, hook: Pin<&'a mut F>) -> Self {
-        Self { hook, cell, limits, left, alarms: None }
+        Self { hook, cell, limits, left, is_pending: false, alarms: None }
+    }
+
+    /// A hook that was polled, with the waker of this task, and awaits.
+    pub(crate) fn pending(cell: &'a Cell<M>, limits: &'a Limits, left: usize, hook: Pin<&'a mut F>) -> Self {
+        Self { hook, cell, limits, left, is_pending: true, alarms: None }
     }
 
     #[cold]
-    fn pending(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+    fn look_after(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
         let env = &self.cell.head().core.env;
         let urge = self.cell.inbox.pause(self.left, cx);
         if urge == Some(Urge::Kill) {
@@ -89,9 +96,12 @@ where
     type Output = Ended;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ended> {
+        if std::mem::take(&mut self.is_pending) {
+            return self.look_after(cx);
+        }
         match self.hook.as_mut().poll(cx) {
             Poll::Ready(result) => Poll::Ready(Ended::Done(result)),
-            Poll::Pending => self.pending(cx),
+            Poll::Pending => self.look_after(cx),
         }
     }
 }
