@@ -17,15 +17,18 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context as Poller, Poll};
+use std::time::{Duration, Instant};
 
-use crate::actor::{Actor, Signal};
-use crate::cell::{Cell, Control, Envelope, Verdict};
+use crate::actor::Actor;
+use crate::cell::{Cell, Control, Envelope};
 use crate::chain::{self, Frame, Link};
 use crate::context::{Context, Doing};
 use crate::dead_letters::Reason;
+use crate::env::Env;
 use crate::failure::{Crash, Failure};
 use crate::guard::{Ended, Guarded};
-use crate::mailbox::inbox::{Next, Urge};
+use crate::mailbox::inbox::Next;
+use crate::notices::{handle_signal, next_signal};
 use crate::reply::Claim;
 use crate::spawn::{Factory, Limits};
 use crate::supervision::Supervision;
@@ -38,6 +41,8 @@ const BUDGET_MESSAGES: u32 = 128;
 /// next batch is on its way, and a sleeping worker thread costs thousands of messages to wake.
 const LINGER_TURNS: u8 = 16;
 const SMALL_BATCH_MESSAGES: usize = 64;
+/// The time it gives way at most, however many turns that were: on a busy thread one turn takes long.
+const LINGER_TIME: Duration = Duration::from_micros(20);
 /// A timer that is due waits for at most so many messages.
 const TIMER_LOOK_MESSAGES: u32 = 32;
 
@@ -169,10 +174,16 @@ async fn work<A: Actor>(
     let mut since_yield = 0;
     let mut since_told = 0;
     let mut since_timers = TIMER_LOOK_MESSAGES;
+    let mut linger = Linger::default();
     loop {
         if ctx.stopping {
             return Exit::Stop;
         }
+        if since_yield >= BUDGET_MESSAGES {
+            since_yield = 0;
+            yield_once().await;
+        }
+        since_yield += 1;
         if cell.inbox.wants_control() || ctx.rare.as_ref().is_some_and(|rare| !rare.notices.is_empty()) {
             match next_signal(ctx) {
                 Ok(Some(signal)) => {
@@ -188,7 +199,7 @@ async fn work<A: Actor>(
         let queued = if since_timers < TIMER_LOOK_MESSAGES { ctx.batch.pop_front() } else { None };
         let envelope = match queued {
             Some(envelope) => envelope,
-            None => match poll_fn(|cx| next_or_idle(cell, ctx, &mut since_timers, cx)).await {
+            None => match poll_fn(|cx| next_or_idle(cell, ctx, &mut since_timers, &mut linger, cx)).await {
                 Some(Work::Message(envelope)) => envelope,
                 Some(Work::Look) => continue,
                 Some(Work::Drained) => return Exit::Stop,
@@ -205,6 +216,7 @@ async fn work<A: Actor>(
                 }
                 Claim::Denied => {
                     cell.bury(Envelope { message, ticket: None }, Reason::Expired);
+                    cell.inbox.handled(ctx.batch.len(), &mut since_told);
                     continue;
                 }
             }
@@ -227,11 +239,6 @@ async fn work<A: Actor>(
         if let Some(exit) = exit {
             return exit;
         }
-        since_yield += 1;
-        if since_yield >= BUDGET_MESSAGES {
-            since_yield = 0;
-            yield_once().await;
-        }
     }
 }
 
@@ -243,15 +250,55 @@ pub(crate) enum Work<M> {
     Drained,
 }
 
+/// How an actor that ran out of messages gives way for a while before it looks for more.
+#[derive(Default)]
+struct Linger {
+    turns: u8,
+    until: Option<Instant>,
+}
+
+impl Linger {
+    /// The next time, after this batch.
+    fn plan(&mut self, batch: usize) {
+        self.turns = match batch {
+            0 => 0,
+            1..SMALL_BATCH_MESSAGES => LINGER_TURNS,
+            _ => 1,
+        };
+        self.until = None;
+    }
+
+    /// Whether to give way once more.
+    fn goes_on(&mut self, env: &Env) -> bool {
+        if self.turns == 0 {
+            return false;
+        }
+        self.turns -= 1;
+        let now = env.now();
+        now < *self.until.get_or_insert(now + LINGER_TIME)
+    }
+}
+
 /// What there is to do. When there is nothing, a hot actor waits here, and another is ready with nothing.
 fn next_or_idle<A: Actor>(
     cell: &Cell<A::Msg>,
     ctx: &mut Context<A>,
     since_timers: &mut u32,
+    linger: &mut Linger,
     cx: &mut Poller<'_>,
 ) -> Poll<Option<Work<A::Msg>>> {
+    let looks = ctx.batch.is_empty();
+    if looks && !cell.inbox.wants_control() && linger.goes_on(&cell.head().core.env) {
+        cx.waker().wake_by_ref();
+        return Poll::Pending;
+    }
     match next_work(cell, ctx, since_timers, cx) {
-        Poll::Ready(work) => Poll::Ready(Some(work)),
+        Poll::Ready(work) => {
+            if looks {
+                linger.plan(ctx.batch.len());
+            }
+            Poll::Ready(Some(work))
+        }
         Poll::Pending if ctx.is_hot() => Poll::Pending,
         Poll::Pending => Poll::Ready(None),
     }
@@ -283,20 +330,8 @@ pub(crate) fn next_work<A: Actor>(
     if let Some(envelope) = ctx.batch.pop_front() {
         return Poll::Ready(Work::Message(envelope));
     }
-    if ctx.linger > 0 && !due && !cell.inbox.wants_control() {
-        ctx.linger -= 1;
-        cx.waker().wake_by_ref();
-        return Poll::Pending;
-    }
     match cell.inbox.poll_next(&mut ctx.batch, cx) {
-        Poll::Ready(Next::Message(envelope)) => {
-            ctx.linger = match ctx.batch.len() {
-                0 => 0,
-                1..SMALL_BATCH_MESSAGES => LINGER_TURNS,
-                _ => 1,
-            };
-            Poll::Ready(Work::Message(envelope))
-        }
+        Poll::Ready(Next::Message(envelope)) => Poll::Ready(Work::Message(envelope)),
         Poll::Ready(Next::Controls) => Poll::Ready(Work::Look),
         Poll::Ready(Next::Drained) => Poll::Ready(Work::Drained),
         Poll::Pending if due => {
@@ -353,25 +388,9 @@ async fn begin<A: Actor>(
     Ok(())
 }
 
-/// Runs `signal`.
-async fn handle_signal<A: Actor>(
-    actor: &mut A,
-    ctx: &mut Context<A>,
-    signal: Signal,
-    limits: &Limits,
-) -> Result<(), Exit> {
-    chain::handle_for(None);
-    ctx.doing = Doing::Signal;
-    let cell = ctx.cell().clone();
-    cell.head().core.env.note(|| format!("{} signal {signal:?}", cell.head().path));
-    let left = ctx.batch.len();
-    let ended = Guarded::new(&cell, limits, left, pin!(actor.signal(signal, ctx))).await;
-    ended.into_exit().map_or(Ok(()), Err)
-}
-
 impl Ended {
     /// Why the loop is to be left, if it is.
-    fn into_exit(self) -> Option<Exit> {
+    pub(crate) fn into_exit(self) -> Option<Exit> {
         match self {
             Self::Done(Ok(())) => None,
             Self::Done(Err(failure)) => Some(Exit::Failed(failure)),
@@ -379,43 +398,6 @@ impl Ended {
             Self::Cancelled => Some(Exit::Stop),
         }
     }
-}
-
-/// Acts on urges and controls, up to the next one that the user's `signal` is to see.
-fn next_signal<A: Actor>(ctx: &mut Context<A>) -> Result<Option<Signal>, Exit> {
-    match ctx.cell().inbox.urged() {
-        Some(Urge::Stop | Urge::Kill) => return Err(Exit::Stop),
-        Some(Urge::Drain) => ctx.cell().inbox.close(),
-        None => {}
-    }
-    while let Some(notice) = ctx.rare.as_mut().and_then(|rare| rare.notices.pop_front()) {
-        if let Some(signal) = ctx.signal_of(notice) {
-            return Ok(Some(signal));
-        }
-    }
-    while let Some(control) = ctx.cell().inbox.next_control() {
-        match control {
-            Control::Halt(crash) => return Err(Exit::Halt(crash)),
-            Control::PipeFailed(failure) => {
-                ctx.doing = Doing::Piped;
-                return Err(Exit::Failed(failure));
-            }
-            // Its parent may have restarted since, and the child with it.
-            Control::Escalated { child, .. } if child.head().watchers.has_ended() => {}
-            Control::Escalated { failure, crash, .. } => {
-                ctx.doing = Doing::Supervising;
-                return Err(Exit::Failed(Failure::escalated(crash, failure)));
-            }
-            // Those who wait for these look for themselves.
-            Control::Childless | Control::Start | Control::Verdict(Verdict::Resume | Verdict::Restart) => {}
-            notice => {
-                if let Some(signal) = ctx.signal_of(notice) {
-                    return Ok(Some(signal));
-                }
-            }
-        }
-    }
-    Ok(None)
 }
 
 impl<A: Actor> Context<A> {
@@ -437,18 +419,6 @@ impl<A: Actor> Context<A> {
         let processed = &self.cell().head().processed;
         processed.store(processed.load(Ordering::Relaxed) + u64::from(self.untold), Ordering::Relaxed);
         self.untold = 0;
-    }
-
-    /// The signal that a notice is for the user; `None` when it no longer counts.
-    pub(crate) fn signal_of(&mut self, notice: Control) -> Option<Signal> {
-        match notice {
-            Control::Terminated { id, path } => {
-                self.rare.as_mut()?.watching.remove(&id).map(|_| Signal::Terminated(path))
-            }
-            Control::ChildFailed(crash) => Some(Signal::ChildFailed(crash)),
-            Control::ChildRestarted { path, attempt } => Some(Signal::ChildRestarted { path, attempt }),
-            _ => None,
-        }
     }
 }
 

@@ -85,6 +85,18 @@ pub(crate) struct Head {
 }
 
 impl Head {
+    /// The actor has ended: all who wait for that learn it, once.
+    pub(crate) fn tell_watchers(&self) {
+        for watcher in self.watchers.end() {
+            match watcher {
+                Watcher::Actor(watcher) => {
+                    watcher.control(Control::Terminated { id: self.id, path: self.path.clone() });
+                }
+                Watcher::Future(notice) => drop(notice),
+            }
+        }
+    }
+
     pub(crate) fn new(path: ActorPath, core: Arc<Core>, parent: Option<Arc<dyn AnyCell>>) -> Self {
         Self {
             id: core.next_id(),
@@ -229,6 +241,16 @@ impl<M: Send + 'static> Cell<M> {
             }
             Pushed::Refused(envelope, reason) => Err((envelope, self.head().core.refine(reason))),
         }
+    }
+
+    /// Ends an actor that never got a task.
+    pub(crate) fn discard(&self) {
+        let (messages, controls) = self.inbox.finish();
+        for envelope in messages {
+            self.bury(envelope, Reason::Stopped);
+        }
+        drop(controls);
+        self.head().tell_watchers();
     }
 
     /// Makes a dead letter of a message nobody will handle.

@@ -5,7 +5,6 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use futures_util::future::{Either, select};
@@ -58,7 +57,8 @@ async fn lead(core: &Arc<Core>, start: Instant) {
         tracing::debug!(system = %core.name, ?phase, "shutting down");
         for extension in core.extensions().iter().rev() {
             let stop = pin!(contained(async { extension.stop(phase, &system).await }));
-            match select(stop, core.env.sleep_until(end)).await {
+            let over = pin!(is_over(core, end));
+            match select(stop, over).await {
                 Either::Left((Ok(()), _)) => {}
                 Either::Left((Err(failure), _)) => {
                     tracing::error!(extension = extension.name(), ?phase, %failure, "extension failed to stop");
@@ -82,7 +82,7 @@ async fn lead(core: &Arc<Core>, start: Instant) {
             }
             Phase::Kill if unfinished.is_empty() => {}
             Phase::Kill => {
-                let forced = core.forced.load(Ordering::Relaxed);
+                let forced = core.is_forced();
                 let end = if forced { end.min(core.env.now() + FORCED_GRACE) } else { end };
                 stop_all(core, Urge::Kill, end).await;
             }
@@ -91,6 +91,15 @@ async fn lead(core: &Arc<Core>, start: Instant) {
     core.gate(Gate::Stopped);
     let took = core.env.now().duration_since(start);
     core.publish(ShutdownReport { cause: core.cause(), unfinished, took });
+}
+
+/// Waits for the end of a phase, or for the little that is left of it when the shutdown is forced.
+async fn is_over(core: &Core, end: Instant) {
+    let forced = pin!(async {
+        core.forced().await;
+        core.env.sleep(FORCED_GRACE).await;
+    });
+    select(core.env.sleep_until(end), forced).await;
 }
 
 /// Waits until nothing is queued and nobody handles anything.
@@ -103,7 +112,7 @@ async fn drain(core: &Core, end: Instant) {
             return;
         }
         before = now;
-        if core.forced.load(Ordering::Relaxed) || core.env.now() >= end {
+        if core.is_forced() || core.env.now() >= end {
             return;
         }
         core.env.sleep(LOOK_EVERY).await;
@@ -129,7 +138,7 @@ async fn stop_all(core: &Core, urge: Urge, end: Instant) {
     while !guardian.family().is_empty() {
         let childless = pin!(guardian.childless());
         let alarm = pin!(async {
-            if !core.forced.load(Ordering::Relaxed) || urge == Urge::Kill {
+            if !core.is_forced() || urge == Urge::Kill {
                 core.env.sleep_until(end).await;
             }
         });

@@ -41,8 +41,6 @@ pub struct Context<A: Actor> {
     pub(crate) begun: bool,
     /// How often it was woken, as far as that matters.
     activations: u8,
-    /// How often it gives way before it sleeps.
-    pub(crate) linger: u8,
     /// Whether it may spawn: not while it stops or restarts, or the child would outlive it.
     pub(crate) takes_children: bool,
 }
@@ -117,7 +115,6 @@ impl<A: Actor> Context<A> {
             stopping: false,
             begun: false,
             activations: 0,
-            linger: 0,
             takes_children: true,
         };
         if limits.stash != Limits::DEFAULT.stash {

@@ -79,7 +79,8 @@ struct Shared {
     env: Env,
     counts: [AtomicU64; Reason::ALL.len()],
     log: Mutex<LogLimit>,
-    subscribers: Mutex<Vec<Subscriber>>,
+    /// `None` once the system has stopped.
+    subscribers: Mutex<Option<Vec<Arc<Subscriber>>>>,
 }
 
 struct Subscriber {
@@ -90,7 +91,8 @@ struct Subscriber {
 impl DeadLetters {
     pub(crate) fn new(env: Env) -> Self {
         let log = Mutex::new(LogLimit::new(LOG_BURST, LOG_WINDOW));
-        let shared = Shared { env, counts: Default::default(), log, subscribers: Mutex::default() };
+        let shared =
+            Shared { env, counts: Default::default(), log, subscribers: Mutex::new(Some(Vec::new())) };
         Self { shared: Arc::new(shared) }
     }
 
@@ -109,24 +111,37 @@ impl DeadLetters {
     pub fn subscribe(&self, capacity: usize) -> DeadLetterStream {
         let (letters, stream) = mpsc::channel(capacity.clamp(1, Semaphore::MAX_PERMITS));
         let missed = Arc::new(AtomicU64::new(0));
-        self.shared.subscribers.lock().push(Subscriber { letters, missed: missed.clone() });
+        if let Some(subscribers) = self.shared.subscribers.lock().as_mut() {
+            subscribers.push(Arc::new(Subscriber { letters, missed: missed.clone() }));
+        }
         DeadLetterStream { letters: stream, missed }
+    }
+
+    /// The system has stopped: subscribers read what waits for them, and then the end.
+    pub(crate) fn end(&self) {
+        let subscribers = self.shared.subscribers.lock().take();
+        drop(subscribers);
     }
 
     pub(crate) fn record(&self, to: &ActorPath, message_type: &'static str, reason: Reason) {
         self.shared.counts[reason as usize].fetch_add(1, Ordering::Relaxed);
         self.shared.env.note(|| format!("dead letter {message_type} to {to}: {reason}"));
         let letter = DeadLetter { to: to.clone(), message_type, reason };
-        self.shared.subscribers.lock().retain(|subscriber| {
+        // Told outside of the lock: a subscriber is woken by this.
+        let subscribers = self.shared.subscribers.lock().clone().unwrap_or_default();
+        let mut gone = false;
+        for subscriber in &subscribers {
             match subscriber.letters.try_send(letter.clone()) {
-                Ok(()) => true,
+                Ok(()) => {}
                 Err(mpsc::error::TrySendError::Full(_)) => {
                     subscriber.missed.fetch_add(1, Ordering::Relaxed);
-                    true
                 }
-                Err(mpsc::error::TrySendError::Closed(_)) => false,
+                Err(mpsc::error::TrySendError::Closed(_)) => gone = true,
             }
-        });
+        }
+        if gone && let Some(subscribers) = self.shared.subscribers.lock().as_mut() {
+            subscribers.retain(|subscriber| !subscriber.letters.is_closed());
+        }
         let verdict = self.shared.log.lock().allow(self.shared.env.now());
         if let Verdict::Log { suppressed } = verdict {
             tracing::info!(%to, message_type, %reason, suppressed, "dead letter");
@@ -148,7 +163,7 @@ pub struct DeadLetterStream {
 }
 
 impl DeadLetterStream {
-    /// The next dead letter; waits for one. `None` once the system is gone and all were read.
+    /// The next dead letter; waits for one. `None` once the system has stopped and all were read.
     ///
     /// # Cancel safety
     ///

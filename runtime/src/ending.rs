@@ -13,7 +13,6 @@ use std::sync::atomic::Ordering;
 
 use crate::actor::Actor;
 use crate::body::{Body, caught};
-use crate::cell::{Control, Watcher};
 use crate::chain::Frame;
 use crate::context::Doing;
 use crate::dead_letters::Reason;
@@ -74,13 +73,6 @@ impl<A: Actor> Body<A> {
         if let Some(parent) = &head.parent {
             parent.head().family.remove(self.ctx.key, head.id, parent);
         }
-        for watcher in head.watchers.end() {
-            match watcher {
-                Watcher::Actor(watcher) => {
-                    watcher.control(Control::Terminated { id: head.id, path: head.path.clone() });
-                }
-                Watcher::Future(notice) => drop(notice),
-            }
-        }
+        head.tell_watchers();
     }
 }

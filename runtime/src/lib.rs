@@ -22,6 +22,7 @@ mod guard;
 mod guardian;
 mod log_limit;
 mod mailbox;
+mod notices;
 mod path;
 mod pool;
 mod recovery;

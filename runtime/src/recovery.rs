@@ -51,6 +51,10 @@ impl<A: Actor> Body<A> {
     /// Deals with a failure. Says whether the actor goes on.
     pub(crate) async fn recover(&mut self, failure: Failure) -> bool {
         let crash = self.report(&failure);
+        if self.ctx.stopping {
+            // It asked to stop after this message: what became of the message does not change that.
+            return false;
+        }
         let directive = self.decide(&failure);
         let child = failure.escalated_from().and_then(|path| self.cell().head().core.registry.find(path));
         let (directive, crash) = match self.settle(directive, failure, crash).await {
@@ -351,7 +355,7 @@ impl<A: Actor> Body<A> {
         if heed_stop && stop() {
             return Event::Stop;
         }
-        let Some(control) = cell.inbox.next_control() else {
+        let Ok(control) = cell.inbox.next_control() else {
             // Nobody else looks at it when there are no more controls.
             if cell.inbox.urged() == Some(Urge::Drain) {
                 cell.inbox.close();

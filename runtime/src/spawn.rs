@@ -123,6 +123,8 @@ impl<A: Actor> Spawn<A> {
         }
         let Some(key) = parent.head().family.adopt(cell.clone()) else {
             core.registry.leave(&path);
+            // Somebody may have looked it up meanwhile.
+            cell.discard();
             return Err(SpawnError::ShuttingDown { path });
         };
         core.counts.spawned();

@@ -11,7 +11,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -71,7 +71,7 @@ pub(crate) struct Core {
     cause: OnceLock<Crash>,
     report: watch::Sender<Option<ShutdownReport>>,
     /// The shutdown is not to wait for anybody any more.
-    pub(crate) forced: AtomicBool,
+    forced: watch::Sender<bool>,
     /// Apart from what is read for every message: these are written.
     pub(crate) counts: Box<Counts>,
 }
@@ -205,10 +205,21 @@ impl Core {
         }
     }
 
+    pub(crate) fn is_forced(&self) -> bool {
+        *self.forced.borrow()
+    }
+
+    /// Waits until the shutdown is forced.
+    pub(crate) async fn forced(&self) {
+        // The sender lives in the core, so this cannot fail.
+        drop(self.forced.subscribe().wait_for(|forced| *forced).await);
+    }
+
     /// The end: everybody who waits gets the report.
     pub(crate) fn publish(&self, report: ShutdownReport) {
         // The guardian holds the core: this ends the circle.
         drop(self.guardian.lock().take());
+        self.dead_letters.end();
         tracing::info!(system = %self.name, %report, "system stopped");
         self.report.send_replace(Some(report));
     }
@@ -344,7 +355,7 @@ impl ActorSystem {
 
     /// Makes a shutdown wait for nobody any more: handlers are cancelled at their await points.
     pub fn force_shutdown(&self) {
-        self.core.forced.store(true, Ordering::Relaxed);
+        self.core.forced.send_replace(true);
         self.core.begin_shutdown();
         if let Some(guardian) = self.core.guardian() {
             guardian.wake();
@@ -484,7 +495,7 @@ impl SystemBuilder {
             guardian: Mutex::new(None),
             cause: OnceLock::new(),
             report: watch::Sender::new(None),
-            forced: AtomicBool::new(false),
+            forced: watch::Sender::new(false),
             counts: Box::new(Counts { ids: AtomicU64::new(first_id()), ..Counts::default() }),
             env,
         });

@@ -250,3 +250,28 @@ fn the_log_of_dead_letters_is_limited_and_says_what_it_left_out() {
         assert_eq!(system.dead_letters().total(), 1_001);
     });
 }
+
+#[test]
+fn a_subscriber_reads_the_end_when_the_system_has_stopped() {
+    let sim = Sim::new(1);
+    sim.block_on(async {
+        let system = ActorSystem::builder("end").env(sim.env()).start().await.unwrap();
+        let asked = system.spawn("asked", || Answers).unwrap();
+        assert_eq!(asked.ask(|reply| reply).await.unwrap(), 1);
+        let mut letters = system.dead_letters().subscribe(1);
+        system.shutdown().await;
+        assert!(letters.recv().await.is_none());
+        assert!(system.dead_letters().subscribe(1).recv().await.is_none());
+    });
+}
+
+struct Answers;
+
+impl Actor for Answers {
+    type Msg = ReplyTo<u8>;
+
+    async fn receive(&mut self, reply: ReplyTo<u8>, _: &mut Context<Self>) -> Result<(), Failure> {
+        reply.send(1);
+        Ok(())
+    }
+}

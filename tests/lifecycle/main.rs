@@ -288,3 +288,26 @@ async fn messages_of_one_sender_are_handled_in_order_and_one_at_a_time_on_real_t
         system.shutdown().await;
     }
 }
+
+struct StopsAndFails;
+
+impl Actor for StopsAndFails {
+    type Msg = ();
+
+    async fn receive(&mut self, (): (), ctx: &mut Context<Self>) -> Result<(), Failure> {
+        ctx.stop();
+        Err(Failure::msg("after it asked to stop"))
+    }
+}
+
+#[test]
+fn an_actor_that_asks_to_stop_stops_also_when_the_same_handler_fails() {
+    let sim = Sim::new(1);
+    sim.block_on(async {
+        let system = ActorSystem::builder("both").env(sim.env()).start().await.unwrap();
+        let actor = system.spawn("actor", || StopsAndFails).unwrap();
+        actor.tell(()).unwrap();
+        actor.stopped().await;
+        assert_eq!((system.stats().failures, system.stats().restarts), (1, 0));
+    });
+}

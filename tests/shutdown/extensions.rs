@@ -167,3 +167,30 @@ fn an_extension_that_panics_keeps_nobody_from_going_down() {
         assert!(diary.last().unwrap().starts_with("a Close"), "{phase:?}: {diary:#?}");
     }
 }
+
+/// Never done with its stop.
+struct Hangs;
+
+impl Extension for Hangs {
+    fn name(&self) -> &'static str {
+        "hangs"
+    }
+
+    fn stop<'a>(&'a self, _: Phase, _: &'a ActorSystem) -> ExtensionFuture<'a, ()> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[test]
+fn a_forced_shutdown_does_not_wait_for_an_extension() {
+    let sim = Sim::new(1);
+    sim.block_on(async {
+        let builder = ActorSystem::builder("forced").env(sim.env()).shutdown_budget(Duration::from_secs(100));
+        let system = builder.extension(Hangs).start().await.unwrap();
+        system.begin_shutdown();
+        sim.env().sleep(Duration::from_secs(1)).await;
+        system.force_shutdown();
+        let report = system.terminated().await;
+        assert!(report.took < Duration::from_secs(5), "{report}");
+    });
+}

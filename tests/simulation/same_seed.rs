@@ -14,7 +14,7 @@ const LOG: &str = "OMNITRON_TEST_LOG";
 
 fn log_of(seed: u64) -> String {
     let sim = Sim::logging(seed);
-    let outcome = world::run(&sim, 1_000);
+    let outcome = world::run(&sim, 1_200);
     assert!(outcome.wrong.is_empty(), "seed {seed}: {:#?}", outcome.wrong);
     let mut log = sim.take_log().join("\n");
     log.push('\n');

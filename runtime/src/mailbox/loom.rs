@@ -239,7 +239,7 @@ fn a_control_and_a_message_both_reach_an_actor_that_falls_asleep() {
         while actor.handled.is_empty() || controls.is_empty() {
             match actor.next() {
                 Next::Message(message) => actor.handled.push(message),
-                Next::Controls => controls.extend(std::iter::from_fn(|| inbox.next_control())),
+                Next::Controls => controls.extend(std::iter::from_fn(|| inbox.next_control().ok())),
                 Next::Drained => panic!("nobody closed it"),
             }
         }
@@ -363,5 +363,30 @@ fn a_mailbox_that_drops_the_oldest_accounts_for_every_message() {
         all.append(&mut inbox.finish().0);
         all.sort_unstable();
         assert_eq!(all, [1, 2]);
+    });
+}
+
+#[test]
+fn an_urge_that_comes_with_a_control_is_never_missed() {
+    explore(|| {
+        let inbox = inbox(Mailbox::unbounded());
+        let runtime = beside(&inbox, |inbox| assert!(inbox.control("look").is_ok()));
+        let stopper = beside(&inbox, |inbox| inbox.urge(Urge::Stop));
+        let mut actor = Actor::new(&inbox);
+        let mut controls = Vec::new();
+        loop {
+            assert!(matches!(actor.next(), Next::Controls));
+            let urge = loop {
+                match inbox.next_control() {
+                    Ok(control) => controls.push(control),
+                    Err(urge) => break urge,
+                }
+            };
+            if urge.is_some() && !controls.is_empty() {
+                break;
+            }
+        }
+        runtime.join().unwrap();
+        stopper.join().unwrap();
     });
 }

@@ -20,14 +20,14 @@ impl<T, C, H> Inbox<T, C, H> {
         self.attention.load(Ordering::Relaxed) & CONTROLS != 0
     }
 
-    /// The next control.
-    pub(crate) fn next_control(&self) -> Option<C> {
+    /// The next control; or, when there are no more, how strongly the actor is urged to end. Both are looked at under
+    /// one lock, under which their common sign is cleared.
+    pub(crate) fn next_control(&self) -> Result<C, Option<Urge>> {
         let mut state = self.state.lock();
-        let control = state.controls.pop_front();
-        if control.is_none() {
+        state.controls.pop_front().ok_or_else(|| {
             self.attention.fetch_and(!CONTROLS, Ordering::Relaxed);
-        }
-        control
+            state.urge
+        })
     }
 
     /// Waits for something to do. `batch` is empty, and receives what follows the message that is returned.

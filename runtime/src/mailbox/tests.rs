@@ -146,7 +146,7 @@ fn controls_come_before_messages_and_in_order() {
     assert!(matches!(inbox.poll_next(&mut batch, &noop()), Poll::Ready(Next::Controls)));
     assert_eq!(
         [inbox.next_control(), inbox.next_control(), inbox.next_control()],
-        [Some("first"), Some("second"), None]
+        [Ok("first"), Ok("second"), Err(None)]
     );
     assert!(!inbox.wants_control());
     assert!(matches!(inbox.poll_next(&mut batch, &noop()), Poll::Ready(Next::Message(0))));

@@ -122,6 +122,11 @@ pub struct Pool<A: Actor> {
 }
 
 impl<A: Actor> Pool<A> {
+    fn populate(&mut self, ctx: &mut Context<Self>) -> Result<(), Failure> {
+        self.members = (0..self.size).map(|index| self.member(index, ctx)).collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
     /// Spawns the routee of this number, unless it lives.
     fn member(&self, index: usize, ctx: &mut Context<Self>) -> Result<ActorRef<A::Msg>, Failure> {
         let name = index.to_string();
@@ -139,14 +144,17 @@ impl<A: Actor> Actor for Pool<A> {
 
     async fn started(&mut self, ctx: &mut Context<Self>) -> Result<(), Failure> {
         self.hashers = Some(ctx.env().hasher());
-        self.members = (0..self.size).map(|index| self.member(index, ctx)).collect::<Result<_, _>>()?;
-        Ok(())
+        self.populate(ctx)
     }
 
     async fn receive(&mut self, mut message: A::Msg, ctx: &mut Context<Self>) -> Result<(), Failure> {
         let hashers = self.hashers.get_or_insert_with(|| ctx.env().hasher());
         let hash = (self.key)(&message, hashers);
-        let Some(index) = self.ring.pick(hash) else { return Ok(()) };
+        let Some(index) = self.ring.pick(hash) else { return Err(Failure::msg("a pool without routees")) };
+        if self.members.is_empty() {
+            // It could not start: every message says so, until it can.
+            self.populate(ctx)?;
+        }
         while let Some(member) = self.members.get(index).cloned() {
             match member.send(message).await {
                 Ok(()) => break,
@@ -177,5 +185,39 @@ impl<A: Actor> Actor for Pool<A> {
 impl<A: Actor> fmt::Debug for Pool<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool").field("routees", &self.size).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::ActorSystem;
+    use crate::testkit::Sim;
+
+    struct Idle;
+
+    impl Actor for Idle {
+        type Msg = u8;
+
+        async fn receive(&mut self, _: u8, _: &mut Context<Self>) -> Result<(), Failure> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_pool_whose_routees_cannot_be_spawned_fails_with_every_message() {
+        let sim = Sim::new(1);
+        sim.block_on(async {
+            let system = ActorSystem::builder("pool").env(sim.env()).start().await.expect("a system");
+            let pool = Router::consistent_hash(2, |key: &u8| *key, || Idle)
+                .routee(|routee| routee.mailbox(Mailbox::bounded(0)));
+            let pool = system.spawn("pool", pool).expect("a pool");
+            for key in 0..3 {
+                pool.tell(key).expect("room");
+            }
+            pool.drain().await;
+            // One for the start, and one for each message.
+            assert_eq!(system.stats().failures, 4);
+        });
     }
 }

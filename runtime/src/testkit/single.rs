@@ -13,12 +13,15 @@ use std::time::Duration;
 
 use crate::actor::{Actor, Signal};
 use crate::actor_ref::ActorRef;
-use crate::body::{Body, Work, caught, next_work};
+use crate::body::{Body, Exit, Work, caught, next_work};
+use crate::cell::Envelope;
 use crate::chain::Frame;
 use crate::context::Context;
+use crate::dead_letters::Reason;
 use crate::error::AskError;
 use crate::failure::Failure;
-use crate::reply::ReplyTo;
+use crate::notices::next_signal;
+use crate::reply::{Claim, ReplyTo};
 use crate::spawn::IntoSpawn;
 use crate::system::ActorSystem;
 use crate::testkit::Sim;
@@ -97,23 +100,36 @@ impl<A: Actor> Single<A> {
         self.hook(|actor, ctx| Box::pin(actor.signal(signal, ctx)))
     }
 
-    /// Lets the actor handle the next message in its mailbox, or of a timer that is due. `None` when there is neither.
+    /// Lets the actor handle the next message in its mailbox, the next signal, or the message of a timer that is due.
+    /// `None` when there is nothing, or when the actor was asked to stop: then [`is_stopping`](Self::is_stopping).
     pub fn step(&mut self) -> Option<Result<(), Failure>> {
         self.sim.run_until_idle();
-        let Self { body, sim, .. } = self;
-        let cell = body.cell().clone();
-        let ctx = &mut body.ctx;
-        let work = sim.block_on(poll_fn(|cx| {
-            Poll::Ready(match next_work(&cell, ctx, &mut 0, cx) {
-                Poll::Ready(Work::Message(envelope)) => Some(envelope),
-                Poll::Ready(Work::Look | Work::Drained) | Poll::Pending => None,
-            })
-        }));
-        let envelope = work?;
-        if let Some(ticket) = envelope.ticket {
-            ticket.claim();
+        loop {
+            let Self { body, sim, .. } = self;
+            let cell = body.cell().clone();
+            let ctx = &mut body.ctx;
+            match sim.block_on(poll_fn(|cx| Poll::Ready(next_work(&cell, ctx, &mut 0, cx)))) {
+                Poll::Ready(Work::Message(Envelope { message, ticket })) => {
+                    if let Some(Claim::Denied) = ticket.map(|ticket| ticket.claim()) {
+                        cell.bury(Envelope { message, ticket: None }, Reason::Expired);
+                        continue;
+                    }
+                    let result = self.handle(message);
+                    cell.inbox.tell_left(self.body.ctx.batch.len());
+                    return Some(result);
+                }
+                Poll::Ready(Work::Look) => match next_signal(ctx) {
+                    Ok(Some(signal)) => return Some(self.signal(signal)),
+                    Ok(None) => {}
+                    Err(Exit::Failed(failure)) => return Some(Err(failure)),
+                    Err(_) => ctx.stopping = true,
+                },
+                Poll::Ready(Work::Drained) | Poll::Pending => return None,
+            }
+            if self.body.ctx.stopping {
+                return None;
+            }
         }
-        Some(self.handle(envelope.message))
     }
 
     /// Asks the actor, and steps it until it has answered.
@@ -160,7 +176,7 @@ impl<A: Actor> Single<A> {
         self.body.ctx.myself()
     }
 
-    /// Whether the actor has asked to stop.
+    /// Whether the actor has asked to stop, or was asked to.
     pub fn is_stopping(&self) -> bool {
         self.body.ctx.stopping
     }
@@ -188,5 +204,65 @@ impl<A: Actor> Single<A> {
 impl<A: Actor> fmt::Debug for Single<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Single").field("actor", &self.body.ctx.path()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Counter {
+        value: u64,
+        ended: usize,
+    }
+
+    enum Msg {
+        Add(u64),
+        Get(ReplyTo<u64>),
+        Watch(ActorRef<Msg>),
+    }
+
+    impl Actor for Counter {
+        type Msg = Msg;
+
+        async fn receive(&mut self, msg: Msg, ctx: &mut Context<Self>) -> Result<(), Failure> {
+            match msg {
+                Msg::Add(n) => self.value += n,
+                Msg::Get(reply) => reply.send(self.value),
+                Msg::Watch(other) => ctx.watch(&other),
+            }
+            Ok(())
+        }
+
+        async fn signal(&mut self, _: Signal, _: &mut Context<Self>) -> Result<(), Failure> {
+            self.ended += 1;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn batches_and_signals_are_stepped_one_by_one_and_asks_are_answered_behind_them() {
+        let mut single = Single::new(Counter::default);
+        let myself = single.myself().clone();
+        for n in 1..=3 {
+            myself.tell(Msg::Add(n)).expect("room");
+        }
+        let other = single.system().spawn("other", Counter::default).expect("another");
+        single.handle(Msg::Watch(other.clone())).expect("watched");
+        single.sim().block_on(other.stop());
+        assert_eq!(single.ask(Msg::Get).expect("an answer"), 6);
+        assert_eq!((single.actor().ended, myself.depth()), (1, 0));
+        assert!(single.step().is_none());
+    }
+
+    #[test]
+    fn a_question_that_expired_is_not_handled() {
+        let mut single = Single::new(Counter::default);
+        let myself = single.myself().clone();
+        let ask = myself.ask(Msg::Get).within(Duration::from_millis(50));
+        assert!(matches!(single.sim().block_on(ask), Err(AskError::Expired { .. })));
+        assert!(single.step().is_none());
+        assert_eq!(single.system().dead_letters().total(), 1);
     }
 }

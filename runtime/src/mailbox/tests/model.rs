@@ -270,9 +270,9 @@ impl Pair {
         if self.model.controls > 0 {
             assert!(matches!(next, Poll::Ready(Next::Controls)));
             for _ in 0..std::mem::take(&mut self.model.controls) {
-                assert_eq!(self.inbox.next_control(), Some("control"));
+                assert_eq!(self.inbox.next_control().ok(), Some("control"));
             }
-            assert_eq!(self.inbox.next_control(), None);
+            assert_eq!(self.inbox.next_control().ok(), None);
             self.model.asleep = false;
             return;
         }
