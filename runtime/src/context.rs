@@ -25,6 +25,8 @@ use crate::system::ActorSystem;
 use crate::timers::{TimerSet, Timers};
 
 /// What an actor can reach from its hooks: itself, its children, its timers, its stash.
+///
+/// It is `Send` but not `Sync`: an `async` helper that awaits takes it as `&mut Context<Self>`.
 pub struct Context<A: Actor> {
     pub(crate) myself: ActorRef<A::Msg>,
     /// Taken from the mailbox, not yet handled. Outlives a failure.

@@ -12,7 +12,7 @@
 //! * `taken` is what the actor took last, `left` how much of it is not handled yet: `left <= taken`.
 //! * `queued + left + reserved` never exceeds the capacity but by results whose room had been reserved.
 //! * While senders wait, nobody overtakes them, and they are admitted in the order in which they began to wait.
-//! * No user code (drop of a message, waker) runs under the lock.
+//! * No message is dropped and nobody is woken under the lock.
 
 use std::mem;
 use std::task::{Context, Poll, Waker};
