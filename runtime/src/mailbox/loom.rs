@@ -269,7 +269,7 @@ fn a_control_is_never_missed_by_an_actor_that_takes_no_messages() {
         let runtime = beside(&inbox, |inbox| assert!(inbox.control("look").is_ok()));
         let control = loop {
             block_on(|cx| inbox.poll_control(cx));
-            if let Some(control) = inbox.next_control() {
+            if let Ok(control) = inbox.next_control() {
                 break control;
             }
         };

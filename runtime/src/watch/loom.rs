@@ -51,7 +51,7 @@ impl Watcher {
         loop {
             let next = block_on(|cx| self.notices.poll_next(&mut Ring::default(), cx));
             assert!(matches!(next, Next::Controls));
-            if let Some(ended) = self.notices.next_control() {
+            if let Ok(ended) = self.notices.next_control() {
                 return self.watching.remove(&ended);
             }
         }
@@ -59,7 +59,9 @@ impl Watcher {
 
     /// How many of the notices that are there count.
     fn count(&mut self) -> usize {
-        std::iter::from_fn(|| self.notices.next_control()).filter(|ended| self.watching.remove(ended)).count()
+        std::iter::from_fn(|| self.notices.next_control().ok())
+            .filter(|ended| self.watching.remove(ended))
+            .count()
     }
 }
 
