@@ -49,19 +49,25 @@ impl<T> Store<T> {
     #[inline(always)]
     pub(crate) fn push(&mut self, rank: u8, item: T) {
         if self.aside.is_some() {
-            self.push_aside(rank, item);
-        } else if self.first.is_none() && self.rest.is_empty() {
-            self.first = Some(item);
+            self.push_beside(rank, item);
         } else {
-            self.rest.push_back(item);
+            self.push_unranked(item);
         }
     }
 
+    /// As [`push`](Self::push), where something lies aside.
     #[cold]
-    fn push_aside(&mut self, rank: u8, item: T) {
-        if let Some(Aside::Ranked(ranked)) = self.aside.as_deref_mut() {
-            ranked.push(rank, item);
-        } else if self.first.is_none() && self.rest.is_empty() {
+    fn push_beside(&mut self, rank: u8, item: T) {
+        match self.aside.as_deref_mut() {
+            Some(Aside::Ranked(ranked)) => ranked.push(rank, item),
+            Some(Aside::Kept(_)) | None => self.push_unranked(item),
+        }
+    }
+
+    #[expect(clippy::inline_always, reason = "measured: see `Cell::deliver`")]
+    #[inline(always)]
+    fn push_unranked(&mut self, item: T) {
+        if self.first.is_none() && self.rest.is_empty() {
             self.first = Some(item);
         } else {
             self.rest.push_back(item);
