@@ -36,11 +36,17 @@ impl<M: Send + 'static> ActorRef<M> {
     ///
     /// [`Undelivered`] gives the message back when the mailbox is full or the actor has stopped. What a full mailbox
     /// does is its [choice](crate::Mailbox).
+    #[inline]
     pub fn tell(&self, message: M) -> Result<(), Undelivered<M>> {
-        match self.cell.deliver(Envelope { message, ticket: None }) {
+        match self.cell.deliver_now(Envelope { message, ticket: None }) {
             Ok(()) => Ok(()),
-            Err((envelope, reason)) => Err(Undelivered { message: envelope.message, reason }),
+            Err(Envelope { message, .. }) => self.tell_with_care(message),
         }
+    }
+
+    #[cold]
+    fn tell_with_care(&self, message: M) -> Result<(), Undelivered<M>> {
+        undelivered(self.cell.deliver(Envelope { message, ticket: None }))
     }
 
     /// Sends a message, and waits for room in the mailbox. Those who wait are served in order.
@@ -58,7 +64,7 @@ impl<M: Send + 'static> ActorRef<M> {
     /// A future that is dropped while it waits for room leaves nothing behind: the message is dropped with it,
     /// undelivered. One whose message had got room is delivered all the same.
     pub fn send(&self, message: M) -> Sending<'_, M> {
-        Sending { to: self, step: Step::New(message) }
+        Sending { to: self, message: Some(message), waits: None }
     }
 
     /// Asks a question: `make` builds the message around the [`ReplyTo`]. Waits for room and for the reply, within one
@@ -160,13 +166,10 @@ impl Drop for Stopping {
 #[must_use = "a message is sent when this is awaited"]
 pub struct Sending<'a, M: Send + 'static> {
     to: &'a ActorRef<M>,
-    step: Step<M>,
-}
-
-enum Step<M> {
-    New(M),
-    Waits { number: u64, limit: Option<(Duration, Sleep)> },
-    Done,
+    /// Until it is first polled.
+    message: Option<M>,
+    /// While it waits for room.
+    waits: Option<(u64, Limit)>,
 }
 
 impl<M: Send + 'static> Unpin for Sending<'_, M> {}
@@ -174,44 +177,62 @@ impl<M: Send + 'static> Unpin for Sending<'_, M> {}
 impl<M: Send + 'static> Future for Sending<'_, M> {
     type Output = Result<(), Undelivered<M>>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        let cell = &this.to.cell;
-        let result = match &mut this.step {
-            Step::New(_) => {
-                let Step::New(message) = std::mem::replace(&mut this.step, Step::Done) else {
-                    unreachable!("the step was matched a line above")
-                };
-                match cell.offer(Envelope { message, ticket: None }, cx) {
-                    Ok(None) => Ok(()),
-                    Err(refused) => Err(refused),
-                    Ok(Some(number)) => match wait_in_handler(cell, number) {
-                        Ok(limit) => {
-                            this.step = Step::Waits { number, limit };
-                            return self.poll(cx);
-                        }
-                        Err(refused) => Err(refused),
-                    },
-                }
+        if let Some(message) = self.message.take() {
+            match self.to.cell.deliver_now(Envelope { message, ticket: None }) {
+                Ok(()) => Poll::Ready(Ok(())),
+                Err(envelope) => self.begin(envelope, cx),
             }
-            Step::Waits { number, limit } => match cell.inbox.poll_admitted(*number, cx) {
-                Poll::Ready(result) => {
-                    this.step = Step::Done;
-                    result.map_err(|(envelope, reason)| (envelope, cell.head().core.refine(reason)))
-                }
-                Poll::Pending => {
-                    let Some((after, sleep)) = limit else { return Poll::Pending };
-                    let after = *after;
-                    std::task::ready!(Pin::new(sleep).poll(cx));
-                    let message = cell.inbox.withdraw(*number);
-                    this.step = Step::Done;
-                    message.map_or(Ok(()), |envelope| Err((envelope, Refusal::TimedOut { after })))
-                }
-            },
-            Step::Done => panic!("a `send` was polled after it was ready"),
-        };
-        Poll::Ready(result.map_err(|(envelope, reason)| Undelivered { message: envelope.message, reason }))
+        } else {
+            self.wait(cx)
+        }
     }
+}
+
+impl<M: Send + 'static> Sending<'_, M> {
+    /// Puts the message into the mailbox, or in line for it.
+    #[cold]
+    fn begin(&mut self, envelope: Envelope<M>, cx: &mut Context<'_>) -> Poll<Result<(), Undelivered<M>>> {
+        let cell = &self.to.cell;
+        let settled = match cell.offer(envelope, cx) {
+            Ok(None) => Ok(()),
+            Ok(Some(number)) => match wait_in_handler(cell, number) {
+                Ok(limit) => {
+                    self.waits = Some((number, limit));
+                    return self.wait(cx);
+                }
+                Err(refused) => Err(refused),
+            },
+            Err(refused) => Err(refused),
+        };
+        Poll::Ready(undelivered(settled))
+    }
+
+    /// Waits for room.
+    #[cold]
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Undelivered<M>>> {
+        let Some((number, limit)) = &mut self.waits else { panic!("a `send` was polled after it was ready") };
+        let (number, cell) = (*number, &self.to.cell);
+        let settled = match cell.inbox.poll_admitted(number, cx) {
+            Poll::Ready(result) => {
+                result.map_err(|(envelope, reason)| (envelope, cell.head().core.refine(reason)))
+            }
+            Poll::Pending => {
+                let Some((after, sleep)) = limit else { return Poll::Pending };
+                let after = *after;
+                std::task::ready!(Pin::new(sleep).poll(cx));
+                let message = cell.inbox.withdraw(number);
+                message.map_or(Ok(()), |envelope| Err((envelope, Refusal::TimedOut { after })))
+            }
+        };
+        self.waits = None;
+        Poll::Ready(undelivered(settled))
+    }
+}
+
+fn undelivered<M>(settled: Result<(), (Envelope<M>, Refusal)>) -> Result<(), Undelivered<M>> {
+    settled.map_err(|(envelope, reason)| Undelivered { message: envelope.message, reason })
 }
 
 /// A sender inside a handler may not wait for ever, and not at all for itself.
@@ -230,7 +251,7 @@ fn wait_in_handler<M: Send + 'static>(cell: &Cell<M>, number: u64) -> Result<Lim
 
 impl<M: Send + 'static> Drop for Sending<'_, M> {
     fn drop(&mut self) {
-        if let Step::Waits { number, .. } = self.step {
+        if let Some((number, _)) = self.waits {
             drop(self.to.cell.inbox.withdraw(number));
         }
     }

@@ -80,7 +80,11 @@ impl<M: Send + 'static, T: Send + 'static, F> Ask<M, T, F> {
         let envelope =
             Envelope { ticket: Some(slot.ticket().clone()), message: make(ReplyTo::new(slot.clone())) };
         self.slot = Some(slot);
-        match cell.offer(envelope, cx) {
+        let offered = match cell.deliver_now(envelope) {
+            Ok(()) => Ok(None),
+            Err(envelope) => cell.offer(envelope, cx),
+        };
+        match offered {
             Ok(number) => {
                 self.waits = number;
                 Ok(())

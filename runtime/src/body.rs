@@ -8,7 +8,7 @@
 //!
 //! * The state of the actor and what is left of its batch lie outside of the future that may panic: they outlive it.
 //! * Controls are looked at between any two messages.
-//! * One activation handles at most [`BUDGET_MESSAGES`], then gives way to other tasks.
+//! * One activation handles at most [`BUDGET_MESSAGES`](crate::pace), then gives way to other tasks.
 //! * However this task ends, also when it is dropped half-way, the actor ends: see [`Body::drop`].
 
 use std::any::type_name;
@@ -17,34 +17,21 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context as Poller, Poll};
-use std::time::{Duration, Instant};
 
 use crate::actor::Actor;
 use crate::cell::{Cell, Control, Envelope};
 use crate::chain::{self, Frame, Link};
 use crate::context::{Context, Doing};
 use crate::dead_letters::Reason;
-use crate::env::Env;
 use crate::failure::{Crash, Failure};
 use crate::guard::{Ended, Guarded};
 use crate::mailbox::inbox::Next;
 use crate::notices::{handle_signal, next_signal};
+use crate::pace::{Linger, Pace};
 use crate::reply::Claim;
 use crate::spawn::{Factory, Limits};
 use crate::supervision::Supervision;
 use crate::supervision::budget::RestartBudget;
-
-/// Messages that one activation handles before it gives way: long enough to pay for the switch, short enough that
-/// other tasks of the thread do not notice a busy actor.
-const BUDGET_MESSAGES: u32 = 128;
-/// An actor that ran out of messages after a batch gives way so many times before it sleeps: more often than not the
-/// next batch is on its way, and a sleeping worker thread costs thousands of messages to wake.
-const LINGER_TURNS: u8 = 16;
-const SMALL_BATCH_MESSAGES: usize = 64;
-/// The time it gives way at most, however many turns that were: on a busy thread one turn takes long.
-const LINGER_TIME: Duration = Duration::from_micros(20);
-/// A timer that is due waits for at most so many messages.
-const TIMER_LOOK_MESSAGES: u32 = 32;
 
 /// Everything an actor consists of, besides its cell.
 pub(crate) struct Body<A: Actor> {
@@ -170,21 +157,20 @@ async fn work<A: Actor>(
         return exit;
     }
     chain::handle_for(None);
+    let env = &cell.head().core.env;
+    let is_simulated = env.is_simulated();
     let mut chained = false;
-    let mut since_yield = 0;
+    let mut pace = Pace::default();
     let mut since_told = 0;
-    let mut since_timers = TIMER_LOOK_MESSAGES;
     let mut linger = Linger::default();
     loop {
         if ctx.stopping {
             return Exit::Stop;
         }
-        if since_yield >= BUDGET_MESSAGES {
-            since_yield = 0;
-            yield_once().await;
-        }
-        since_yield += 1;
         if cell.inbox.wants_control() || ctx.rare.as_ref().is_some_and(|rare| !rare.notices.is_empty()) {
+            if pace.spend(1) {
+                yield_once().await;
+            }
             match next_signal(ctx) {
                 Ok(Some(signal)) => {
                     if let Err(exit) = Box::pin(handle_signal(actor, ctx, signal, limits)).await {
@@ -196,36 +182,44 @@ async fn work<A: Actor>(
                 Err(exit) => return exit,
             }
         }
-        let queued = if since_timers < TIMER_LOOK_MESSAGES { ctx.batch.pop_front() } else { None };
-        let envelope = match queued {
-            Some(envelope) => envelope,
-            None => match poll_fn(|cx| next_or_idle(cell, ctx, &mut since_timers, &mut linger, cx)).await {
-                Some(Work::Message(envelope)) => envelope,
+        // One place for the message until it is the handler's: each copy on its way costs more than the rest of the loop.
+        let mut next = if pace.goes_on() { ctx.batch.pop_front() } else { None };
+        if next.is_none() {
+            cell.inbox.handled(ctx.batch.len(), pace.handled(), &mut since_told);
+            if pace.look_up(cell.inbox.portion()) {
+                yield_once().await;
+            }
+            match poll_fn(|cx| next_or_idle(cell, ctx, &mut linger, cx)).await {
+                Some(Work::Message(envelope)) => next = Some(envelope),
                 Some(Work::Look) => continue,
                 Some(Work::Drained) => return Exit::Stop,
                 None => return Exit::Idle,
-            },
-        };
-        since_timers += u32::from(ctx.rare.is_some());
-        let Envelope { message, ticket } = envelope;
-        if ticket.is_some() || chained {
-            match ticket.map_or(Claim::Granted(None), |ticket| ticket.claim()) {
+            }
+        }
+        let Some(envelope) = &mut next else { continue };
+        pace.step();
+        if envelope.ticket.is_some() || chained {
+            match envelope.ticket.take().map_or(Claim::Granted(None), |ticket| ticket.claim()) {
                 Claim::Granted(above) => {
                     chained = above.is_some();
                     chain::handle_for(above);
                 }
                 Claim::Denied => {
-                    cell.bury(Envelope { message, ticket: None }, Reason::Expired);
-                    cell.inbox.handled(ctx.batch.len(), &mut since_told);
+                    if let Some(envelope) = next {
+                        cell.bury(envelope, Reason::Expired);
+                    }
                     continue;
                 }
             }
         }
         ctx.doing = Doing::Running;
         ctx.untold += 1;
-        cell.head().core.env.note(|| format!("{} handles {}", cell.head().path, type_name::<A::Msg>()));
+        if is_simulated {
+            env.note(|| format!("{} handles {}", cell.head().path, type_name::<A::Msg>()));
+        }
         // The one in hand as well: while its handler awaits it still counts against the capacity.
         let left = ctx.batch.len() + 1;
+        let Some(Envelope { message, .. }) = next else { continue };
         let exit = {
             let mut hook = pin!(actor.receive(message, ctx));
             // Most handlers are ready at once, and need nobody who looks after them.
@@ -235,7 +229,6 @@ async fn work<A: Actor>(
                 Poll::Pending => Guarded::pending(cell, limits, left, hook).await.into_exit(),
             }
         };
-        cell.inbox.handled(ctx.batch.len(), &mut since_told);
         if let Some(exit) = exit {
             return exit;
         }
@@ -250,49 +243,19 @@ pub(crate) enum Work<M> {
     Drained,
 }
 
-/// How an actor that ran out of messages gives way for a while before it looks for more.
-#[derive(Default)]
-struct Linger {
-    turns: u8,
-    until: Option<Instant>,
-}
-
-impl Linger {
-    /// The next time, after this batch.
-    fn plan(&mut self, batch: usize) {
-        self.turns = match batch {
-            0 => 0,
-            1..SMALL_BATCH_MESSAGES => LINGER_TURNS,
-            _ => 1,
-        };
-        self.until = None;
-    }
-
-    /// Whether to give way once more.
-    fn goes_on(&mut self, env: &Env) -> bool {
-        if self.turns == 0 {
-            return false;
-        }
-        self.turns -= 1;
-        let now = env.now();
-        now < *self.until.get_or_insert(now + LINGER_TIME)
-    }
-}
-
 /// What there is to do. When there is nothing, a hot actor waits here, and another is ready with nothing.
 fn next_or_idle<A: Actor>(
     cell: &Cell<A::Msg>,
     ctx: &mut Context<A>,
-    since_timers: &mut u32,
     linger: &mut Linger,
     cx: &mut Poller<'_>,
 ) -> Poll<Option<Work<A::Msg>>> {
     let looks = ctx.batch.is_empty();
-    if looks && !cell.inbox.wants_control() && linger.goes_on(&cell.head().core.env) {
+    if looks && !cell.inbox.wants_control() && linger.goes_on(|| cell.head().core.env.now()) {
         cx.waker().wake_by_ref();
         return Poll::Pending;
     }
-    match next_work(cell, ctx, since_timers, cx) {
+    match next_work(cell, ctx, cx) {
         Poll::Ready(work) => {
             if looks {
                 linger.plan(ctx.batch.len());
@@ -308,10 +271,8 @@ fn next_or_idle<A: Actor>(
 pub(crate) fn next_work<A: Actor>(
     cell: &Cell<A::Msg>,
     ctx: &mut Context<A>,
-    since_timers: &mut u32,
     cx: &mut Poller<'_>,
 ) -> Poll<Work<A::Msg>> {
-    *since_timers = 0;
     ctx.tell_processed();
     let mut due = false;
     if let Some(rare) = &mut ctx.rare {

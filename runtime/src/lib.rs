@@ -23,6 +23,7 @@ mod guardian;
 mod log_limit;
 mod mailbox;
 mod notices;
+mod pace;
 mod path;
 mod pool;
 mod recovery;

@@ -5,7 +5,7 @@
 //! Nothing else in the crate needs this module.
 
 #[cfg(not(omnitron_loom))]
-pub(crate) use parking_lot::Mutex;
+pub(crate) use parking_lot::{Mutex, MutexGuard};
 #[cfg(not(omnitron_loom))]
 pub(crate) use std::sync::{
     Arc, Weak,
@@ -14,6 +14,8 @@ pub(crate) use std::sync::{
 
 #[cfg(omnitron_loom)]
 pub(crate) use self::checked::{Arc, Mutex, Weak};
+#[cfg(omnitron_loom)]
+pub(crate) use loom::sync::MutexGuard;
 #[cfg(omnitron_loom)]
 pub(crate) use loom::sync::atomic::{AtomicU8, AtomicUsize, Ordering, fence};
 

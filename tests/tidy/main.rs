@@ -22,6 +22,7 @@ use tree::Tree;
 const PURE: &[&str] = &[
     "runtime/src/log_limit.rs",
     "runtime/src/mailbox/overflow.rs",
+    "runtime/src/pace.rs",
     "runtime/src/path.rs",
     "runtime/src/router/hash_ring.rs",
     "runtime/src/shutdown.rs",

@@ -14,18 +14,18 @@
 //! * While senders wait, nobody overtakes them, and they are admitted in the order in which they began to wait.
 //! * No message is dropped and nobody is woken under the lock.
 
-use std::mem;
+use std::mem::{self, ManuallyDrop};
 use std::task::{Context, Poll, Waker};
 
 use super::Mailbox;
 pub(crate) use super::outcome::{Figures, Next, Offered, Pushed};
 use super::overflow::{Load, Overflow, Verdict};
 use super::priority::Rank;
-use super::ring::Ring;
+use super::ring::{Item, Ring};
 use super::senders::{Sender, Senders};
 use super::store::Store;
 use crate::error::Refusal;
-use crate::sync::{AtomicU8, AtomicUsize, Mutex, Ordering};
+use crate::sync::{AtomicU8, AtomicUsize, Mutex, MutexGuard, Ordering};
 
 /// Controls wait, or the actor is urged to stop.
 pub(super) const CONTROLS: u8 = 1;
@@ -54,7 +54,7 @@ pub(crate) enum Urge {
 /// senders write for every message (the lock and what follows it): on one cache line they would cost each message a
 /// transfer between cores.
 #[repr(C)]
-pub(crate) struct Inbox<T, C, H> {
+pub(crate) struct Inbox<T: Item, C: Item, H> {
     pub(super) attention: AtomicU8,
     overflow: Overflow,
     pub(super) single: bool,
@@ -66,7 +66,7 @@ pub(crate) struct Inbox<T, C, H> {
     pub(super) state: Mutex<State<T, C>>,
 }
 
-pub(super) struct State<T, C> {
+pub(super) struct State<T: Item, C: Item> {
     pub(super) store: Store<T>,
     pub(super) controls: Ring<C>,
     pub(super) senders: Option<Box<Senders<T>>>,
@@ -84,7 +84,7 @@ pub(super) struct State<T, C> {
     pub(super) finished: bool,
 }
 
-impl<T, C, H> Inbox<T, C, H> {
+impl<T: Item, C: Item, H> Inbox<T, C, H> {
     /// An inbox as `mailbox` says, and the function that ranks its messages, if any.
     pub(crate) fn new<M>(mailbox: Mailbox<M>, owner: H) -> (Self, Option<Rank<M>>) {
         let capacity = mailbox
@@ -125,64 +125,44 @@ impl<T, C, H> Inbox<T, C, H> {
 
     // ---- senders ----------------------------------------------------------------------------------------------
 
-    /// Puts a message in, or says what became of it. Never waits.
-    #[expect(clippy::inline_always, reason = "measured: see `Cell::deliver`")]
+    /// Puts a message in by the way that is right nearly always: there is room, nobody waits for it, and the ring need
+    /// not grow. Anything else decides nothing and gives the message back.
+    ///
+    /// Nothing here may unwind while it owns the message: so no landing pad takes its address, and it goes from the
+    /// sender's registers to its place. That measured twice as fast as through memory.
+    #[expect(clippy::inline_always, reason = "measured, see above")]
     #[inline(always)]
-    pub(crate) fn push(&self, rank: u8, message: T) -> Result<(), Pushed<T>> {
+    pub(crate) fn push_now(&self, message: T) -> Result<(), T> {
+        let message = ManuallyDrop::new(message);
         let mut state = self.state.lock();
-        // By far the most frequent case by itself: the message goes from the sender's registers to its place.
-        if self.surely_has_room(&state) {
-            self.insert(&mut state, rank, message);
-            let waker = state.wake_for_message();
+        if !self.surely_has_room(&state) {
             drop(state);
-            wake(waker);
-            return Ok(());
+            return Err(ManuallyDrop::into_inner(message));
         }
-        drop(state);
-        Err(self.push_anyway(rank, message))
-    }
-
-    /// What [`push`](Self::push) says, in one word.
-    #[cfg(test)]
-    pub(crate) fn pushed(&self, rank: u8, message: T) -> Pushed<T> {
-        self.push(rank, message).err().unwrap_or(Pushed::Queued)
-    }
-
-    /// What [`offer`](Self::offer) says, in one word.
-    #[cfg(test)]
-    pub(crate) fn offered(&self, rank: u8, message: T, cx: &Context<'_>) -> Offered<T> {
-        self.offer(rank, message, cx).err().unwrap_or(Offered::Settled(Pushed::Queued))
-    }
-
-    /// As [`push`](Self::push), for all cases.
-    #[cold]
-    fn push_anyway(&self, rank: u8, message: T) -> Pushed<T> {
-        let mut state = self.state.lock();
-        let pushed = self.place(&mut state, rank, message);
-        let waker = if matches!(pushed, Pushed::Queued) { state.wake_for_message() } else { None };
+        if let Err(message) = state.store.push_now(ManuallyDrop::into_inner(message)) {
+            let message = ManuallyDrop::new(message);
+            drop(state);
+            return Err(ManuallyDrop::into_inner(message));
+        }
+        self.count(&mut state);
+        let waker = state.wake_for_message();
         drop(state);
         wake(waker);
+        Ok(())
+    }
+
+    /// Puts a message in, or says what became of it. Never waits.
+    #[cold]
+    pub(crate) fn push(&self, rank: u8, message: T) -> Pushed<T> {
+        let mut state = self.state.lock();
+        let pushed = self.place(&mut state, rank, message);
+        wake_if_queued(state, &pushed);
         pushed
     }
 
     /// Puts a message in, or lets it wait for room in order.
-    #[inline]
-    pub(crate) fn offer(&self, rank: u8, message: T, cx: &Context<'_>) -> Result<(), Offered<T>> {
-        let mut state = self.state.lock();
-        if self.surely_has_room(&state) {
-            self.insert(&mut state, rank, message);
-            let waker = state.wake_for_message();
-            drop(state);
-            wake(waker);
-            return Ok(());
-        }
-        drop(state);
-        Err(self.offer_anyway(rank, message, cx))
-    }
-
-    /// As [`offer`](Self::offer), for all cases.
     #[cold]
-    fn offer_anyway(&self, rank: u8, message: T, cx: &Context<'_>) -> Offered<T> {
+    pub(crate) fn offer(&self, rank: u8, message: T, cx: &Context<'_>) -> Offered<T> {
         let mut state = self.state.lock();
         let pushed = match self.place(&mut state, rank, message) {
             Pushed::Refused(message, Refusal::Full { .. }) => {
@@ -192,10 +172,26 @@ impl<T, C, H> Inbox<T, C, H> {
             }
             pushed => pushed,
         };
-        let waker = if matches!(pushed, Pushed::Queued) { state.wake_for_message() } else { None };
-        drop(state);
-        wake(waker);
+        wake_if_queued(state, &pushed);
         Offered::Settled(pushed)
+    }
+
+    /// Puts a message in as a sender does who does not wait.
+    #[cfg(test)]
+    pub(crate) fn pushed(&self, rank: u8, message: T) -> Pushed<T> {
+        match self.push_now(message) {
+            Ok(()) => Pushed::Queued,
+            Err(message) => self.push(rank, message),
+        }
+    }
+
+    /// Puts a message in as a sender does who can wait.
+    #[cfg(test)]
+    pub(crate) fn offered(&self, rank: u8, message: T, cx: &Context<'_>) -> Offered<T> {
+        match self.push_now(message) {
+            Ok(()) => Offered::Settled(Pushed::Queued),
+            Err(message) => self.offer(rank, message, cx),
+        }
     }
 
     /// Whether the message that waits under `number` is in.
@@ -352,8 +348,6 @@ impl<T, C, H> Inbox<T, C, H> {
         }
     }
 
-    #[expect(clippy::inline_always, reason = "measured: see `Cell::deliver`")]
-    #[inline(always)]
     fn insert(&self, state: &mut State<T, C>, rank: u8, message: T) {
         state.store.push(rank, message);
         self.count(state);
@@ -410,7 +404,7 @@ impl<T, C, H> Inbox<T, C, H> {
     }
 }
 
-impl<T, C> State<T, C> {
+impl<T: Item, C: Item> State<T, C> {
     fn wake_for_message(&mut self) -> Option<Waker> {
         if self.controls_only { None } else { self.waker.take() }
     }
@@ -423,6 +417,13 @@ impl<T, C> State<T, C> {
 /// A number of messages, in half the space.
 pub(super) fn count(messages: usize) -> u32 {
     u32::try_from(messages).unwrap_or(u32::MAX)
+}
+
+/// A message was placed, or not: wakes the actor for it, without the lock.
+fn wake_if_queued<T: Item, C: Item>(mut state: MutexGuard<'_, State<T, C>>, pushed: &Pushed<T>) {
+    let waker = if matches!(pushed, Pushed::Queued) { state.wake_for_message() } else { None };
+    drop(state);
+    wake(waker);
 }
 
 fn wake(waker: Option<Waker>) {

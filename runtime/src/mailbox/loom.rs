@@ -83,14 +83,14 @@ impl<'a> Actor<'a> {
                 Next::Message(message) => self.handled.push(message),
                 next => panic!("a message was to come: {next:?}"),
             }
-            self.inbox.handled(self.batch.len(), &mut 0);
+            self.inbox.handled(self.batch.len(), 1, &mut 0);
         }
     }
 
     fn drain(&mut self) {
         while let Next::Message(message) = self.next() {
             self.handled.push(message);
-            self.inbox.handled(self.batch.len(), &mut 0);
+            self.inbox.handled(self.batch.len(), 1, &mut 0);
         }
     }
 }

@@ -14,10 +14,10 @@ use std::collections::VecDeque;
 use std::mem;
 
 use super::priority::Ranked;
-use super::ring::Ring;
+use super::ring::{Item, Ring};
 
 /// Messages in order.
-pub(crate) struct Store<T> {
+pub(crate) struct Store<T: Item> {
     first: Option<T>,
     rest: Ring<T>,
     aside: Option<Box<Aside<T>>>,
@@ -37,7 +37,7 @@ struct Kept<T> {
     waiting: VecDeque<(u64, T)>,
 }
 
-impl<T> Store<T> {
+impl<T: Item> Store<T> {
     /// `ranked`: whether messages leave by rank.
     pub(crate) fn new(ranked: bool) -> Self {
         let aside = ranked.then(|| Box::new(Aside::Ranked(Ranked::new())));
@@ -45,32 +45,27 @@ impl<T> Store<T> {
     }
 
     /// `rank` is only looked at where messages leave by rank.
-    #[expect(clippy::inline_always, reason = "measured: see `Cell::deliver`")]
-    #[inline(always)]
     pub(crate) fn push(&mut self, rank: u8, item: T) {
-        if self.aside.is_some() {
-            self.push_beside(rank, item);
-        } else {
-            self.push_unranked(item);
-        }
-    }
-
-    /// As [`push`](Self::push), where something lies aside.
-    #[cold]
-    fn push_beside(&mut self, rank: u8, item: T) {
         match self.aside.as_deref_mut() {
             Some(Aside::Ranked(ranked)) => ranked.push(rank, item),
-            Some(Aside::Kept(_)) | None => self.push_unranked(item),
+            Some(Aside::Kept(_)) | None if self.first.is_none() && self.rest.is_empty() => {
+                self.first = Some(item);
+            }
+            Some(Aside::Kept(_)) | None => self.rest.push_back(item),
         }
     }
 
-    #[expect(clippy::inline_always, reason = "measured: see `Cell::deliver`")]
+    /// As [`push`](Self::push), where nothing lies aside and nothing has to grow. Gives it back elsewhere.
+    #[expect(clippy::inline_always, reason = "measured: see `Inbox::push_now`")]
     #[inline(always)]
-    fn push_unranked(&mut self, item: T) {
-        if self.first.is_none() && self.rest.is_empty() {
+    pub(crate) fn push_now(&mut self, item: T) -> Result<(), T> {
+        if self.aside.is_some() {
+            Err(item)
+        } else if self.first.is_none() && self.rest.is_empty() {
             self.first = Some(item);
+            Ok(())
         } else {
-            self.rest.push_back(item);
+            self.rest.push_now(item)
         }
     }
 

@@ -11,10 +11,10 @@
 use std::task::{Context, Poll};
 
 use super::inbox::{CONTROLS, Inbox, Next, SENDERS, Urge, count, wake_all};
-use super::ring::Ring;
+use super::ring::{Item, Ring};
 use crate::sync::Ordering;
 
-impl<T, C, H> Inbox<T, C, H> {
+impl<T: Item, C: Item, H> Inbox<T, C, H> {
     /// Whether controls want attention. Cheap: asked between any two messages.
     pub(crate) fn wants_control(&self) -> bool {
         self.attention.load(Ordering::Relaxed) & CONTROLS != 0
@@ -58,10 +58,15 @@ impl<T, C, H> Inbox<T, C, H> {
         Poll::Pending
     }
 
-    /// One more message is handled, `left` of those taken are not. From time to time this is told to the senders, and
-    /// those that wait are let in: `since` counts the messages since the last time.
-    pub(crate) fn handled(&self, left: usize, since: &mut u32) {
-        *since += 1;
+    /// After how many handled messages those who wait are let in.
+    pub(crate) fn portion(&self) -> u32 {
+        self.portion
+    }
+
+    /// So many more messages are handled, `left` of those taken are not. From time to time this is told to the senders,
+    /// and those that wait are let in: `since` counts the messages since the last time.
+    pub(crate) fn handled(&self, left: usize, messages: u32, since: &mut u32) {
+        *since += messages;
         if *since >= self.portion {
             *since = 0;
             self.tell_left(left);

@@ -102,7 +102,7 @@ fn a_batch_in_hand_keeps_the_mailbox_full_until_it_is_handled() {
     assert!(inbox.poll_next(&mut batch, &noop()).is_ready());
     assert!(matches!(inbox.pushed(0, 2), Pushed::Refused(2, _)), "both are in hand");
     let mut since = 0;
-    inbox.handled(1, &mut since);
+    inbox.handled(1, 1, &mut since);
     queued(&inbox, 2);
     assert!(matches!(inbox.pushed(0, 3), Pushed::Refused(3, _)), "one in hand, one queued");
 }
@@ -177,7 +177,7 @@ fn no_tell_overtakes_a_sender_that_waits() {
     assert!(inbox.poll_next(&mut batch, &noop()).is_ready());
     // Room as soon as message 0 is handled; who waits has it first.
     assert!(matches!(inbox.pushed(0, 2), Pushed::Refused(2, _)));
-    inbox.handled(0, &mut 0);
+    inbox.handled(0, 1, &mut 0);
     assert!(matches!(inbox.pushed(0, 2), Pushed::Refused(2, _)));
     assert!(matches!(inbox.poll_admitted(number, &noop()), Poll::Ready(Ok(()))));
     assert_eq!(drain(&inbox), [1]);
@@ -221,7 +221,7 @@ fn a_handler_that_awaits_lets_waiting_senders_in() {
     let mut batch = Ring::default();
     assert!(inbox.poll_next(&mut batch, &noop()).is_ready());
     let mut since = 0;
-    inbox.handled(99, &mut since);
+    inbox.handled(99, 1, &mut since);
     assert!(!flag.taken(), "room is handed out in portions of an eighth");
     inbox.pause(99, &noop());
     assert!(flag.taken());
@@ -237,10 +237,10 @@ fn room_is_handed_out_after_an_eighth_of_the_capacity_was_handled() {
     assert!(inbox.poll_next(&mut batch, &noop()).is_ready());
     let mut since = 0;
     for left in (71..80).rev() {
-        inbox.handled(left, &mut since);
+        inbox.handled(left, 1, &mut since);
         assert!(!flag.taken(), "{left} left");
     }
-    inbox.handled(70, &mut since);
+    inbox.handled(70, 1, &mut since);
     assert!(flag.taken());
 }
 

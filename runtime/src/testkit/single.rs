@@ -108,7 +108,7 @@ impl<A: Actor> Single<A> {
             let Self { body, sim, .. } = self;
             let cell = body.cell().clone();
             let ctx = &mut body.ctx;
-            match sim.block_on(poll_fn(|cx| Poll::Ready(next_work(&cell, ctx, &mut 0, cx)))) {
+            match sim.block_on(poll_fn(|cx| Poll::Ready(next_work(&cell, ctx, cx)))) {
                 Poll::Ready(Work::Message(Envelope { message, ticket })) => {
                     if let Some(Claim::Denied) = ticket.map(|ticket| ticket.claim()) {
                         cell.bury(Envelope { message, ticket: None }, Reason::Expired);

@@ -3,8 +3,6 @@
 //! The description keeps one list of everything, without locks, wakers, rings or portions. The capacities are small
 //! enough that room is handed out after every handled message, so the two agree exactly.
 
-use std::collections::VecDeque;
-
 mod plain;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -253,7 +251,7 @@ impl Pair {
         let handled = self.model.hand.pop_front();
         if let Some(message) = handled {
             self.left(message);
-            self.inbox.handled(self.batch.len(), &mut 0);
+            self.inbox.handled(self.batch.len(), 1, &mut 0);
             if matches!(self.model.kind, Kind::Unbounded) {
                 // Tells its figures in portions as well, and has no capacity to make them small.
                 self.inbox.tell_left(self.batch.len());
@@ -282,9 +280,11 @@ impl Pair {
         self.model.asleep = false;
         match next {
             Poll::Ready(Next::Message(message)) => {
-                let mut taken = self.batch.clone();
-                taken.push_front(message);
-                assert_eq!(taken.drain().collect::<VecDeque<_>>(), self.model.hand);
+                let taken: Vec<u32> = self.batch.drain().collect();
+                for message in &taken {
+                    self.batch.push_back(*message);
+                }
+                assert!(std::iter::once(message).chain(taken).eq(self.model.hand.iter().copied()));
             }
             Poll::Ready(Next::Drained) => {
                 assert!(self.model.hand.is_empty() && self.model.closed && self.model.reserved == 0);
@@ -368,7 +368,7 @@ proptest! {
                     batch.pop_front();
                 }
                 hand -= 1;
-                inbox.handled(hand, &mut since);
+                inbox.handled(hand, 1, &mut since);
             }
             prop_assert!(inbox.figures().depth >= queued + hand, "depth is never told too low");
             prop_assert!(inbox.figures().depth <= capacity);
