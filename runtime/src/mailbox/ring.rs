@@ -159,6 +159,8 @@ mod plain {
     }
 
     plain!(u32, &'static str);
+    #[cfg(omnitron_loom)]
+    plain!((), u64);
 }
 
 #[cfg(all(test, not(omnitron_loom)))]
