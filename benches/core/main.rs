@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench core [-- NAME …] [--rounds N] [--scale PERCENT]`: each workload runs `N` rounds (default 7),
 //! the contestants in turn within a round. Printed are medians with minimum and maximum, in millions of operations per
-//! second, and the ratio of the medians. Handlers are equal and synchronous; the runtime is tokio's, with 2 workers.
+//! second, and the ratio of the medians to raw. `limit` is a bare vector behind the lock that a mailbox uses. Handlers are equal and synchronous; the runtime is tokio's, with 2 workers.
 //! Bytes per idle actor are resident bytes, each contestant in a process of its own.
 
 #![expect(
@@ -10,6 +10,7 @@
     reason = "a benchmark reads the clock and spawns its contestants itself"
 )]
 
+mod limit;
 mod ours;
 mod raw;
 
@@ -27,11 +28,10 @@ fn main() {
     let names: Vec<&String> =
         arguments.iter().filter(|a| !a.starts_with("--") && a.parse::<usize>().is_err()).collect();
     let wanted = |name: &str| names.is_empty() || names.iter().any(|n| name.starts_with(n.as_str()));
-    println!("{:<24} {:>24} {:>24} {:>8}", "million/s", "raw", "omnitron", "ratio");
-    for Workload { name, count, raw, ours } in workloads() {
-        if wanted(name) {
-            let count = (count * scale / 100).max(1);
-            compare(name, rounds, count, raw, ours);
+    println!("{:<22} {:>24} {:>24} {:>6} {:>24} {:>6}", "million/s", "raw", "limit", "", "omnitron", "");
+    for workload in workloads() {
+        if wanted(workload.name) {
+            compare(&workload, rounds, (workload.count * scale / 100).max(1));
         }
     }
     if wanted("bytes") {
@@ -46,18 +46,27 @@ struct Workload {
     name: &'static str,
     count: usize,
     raw: Run,
+    limit: Option<Run>,
     ours: Run,
 }
 
+impl Workload {
+    fn with_limit(mut self, limit: Run) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+}
+
 fn workloads() -> Vec<Workload> {
-    let workload = |name, count, raw, ours| Workload { name, count, raw, ours };
+    let workload = |name, count, raw, ours| Workload { name, count, raw, limit: None, ours };
     vec![
         workload(
             "tell-1-to-1",
             5_000_000,
             |n| on_two(raw::tell(n, OUTSIDE, None)),
             |n| on_two(ours::tell(n, OUTSIDE, false)),
-        ),
+        )
+        .with_limit(|n| on_two(limit::tell(n, OUTSIDE))),
         workload(
             "tell-1-to-1-bounded",
             5_000_000,
@@ -75,7 +84,8 @@ fn workloads() -> Vec<Workload> {
             4_000_000,
             |n| on_two(raw::tell(n, 8, None)),
             |n| on_two(ours::tell(n, 8, false)),
-        ),
+        )
+        .with_limit(|n| on_two(limit::tell(n, 8))),
         workload("ask-ping-pong", 500_000, |n| on_two(raw::ask(n, 1)), |n| on_two(ours::ask(n, 1))),
         workload("ask-1000-to-1", 1_000_000, |n| on_two(raw::ask(n, 1000)), |n| on_two(ours::ask(n, 1000))),
         workload("ring-of-1000", 2_000_000, |n| on_two(raw::ring(n)), |n| on_two(ours::ring(n))),
@@ -96,13 +106,14 @@ fn on_two<F: Future<Output = Duration>>(future: F) -> Duration {
     runtime.expect("a runtime with two workers").block_on(future)
 }
 
-fn compare(name: &str, rounds: usize, count: usize, raw: Run, ours: Run) {
-    let (mut theirs, mut mine) = (Vec::new(), Vec::new());
+fn compare(workload: &Workload, rounds: usize, count: usize) {
+    let (mut theirs, mut least, mut mine) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
-        theirs.push(rate(count, raw(count)));
-        mine.push(rate(count, ours(count)));
+        theirs.push(rate(count, (workload.raw)(count)));
+        least.extend(workload.limit.map(|limit| rate(count, limit(count))));
+        mine.push(rate(count, (workload.ours)(count)));
     }
-    report(name, theirs, mine);
+    report(workload.name, theirs, least, mine);
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
@@ -110,14 +121,26 @@ fn rate(count: usize, took: Duration) -> f64 {
     count as f64 / took.as_secs_f64() / 1e6
 }
 
-fn report(name: &str, mut theirs: Vec<f64>, mut mine: Vec<f64>) {
-    let show = |figures: &mut Vec<f64>| {
-        figures.sort_by(f64::total_cmp);
-        let median = figures[figures.len() / 2];
-        (median, format!("{median:.2} ({:.2}–{:.2})", figures[0], figures[figures.len() - 1]))
+fn report(name: &str, mut theirs: Vec<f64>, mut least: Vec<f64>, mut mine: Vec<f64>) {
+    let raw = median(&mut theirs);
+    let ratio = |figures: &mut Vec<f64>| match median(figures) {
+        0.0 => String::new(),
+        median => format!("{:.2}", median / raw),
     };
-    let ((raw, raw_text), (ours, our_text)) = (show(&mut theirs), show(&mut mine));
-    println!("{name:<24} {raw_text:>24} {our_text:>24} {:>8.2}", ours / raw);
+    let ratios = (ratio(&mut least), ratio(&mut mine));
+    let show = |figures: &[f64]| match figures {
+        [low, .., high] => format!("{:.2} ({low:.2}–{high:.2})", figures[figures.len() / 2]),
+        [only] => format!("{only:.2}"),
+        [] => String::new(),
+    };
+    let (raw, limit, ours) = (show(&theirs), show(&least), show(&mine));
+    println!("{name:<22} {raw:>24} {limit:>24} {:>6} {ours:>24} {:>6}", ratios.0, ratios.1);
+}
+
+/// Sorts them. 0 if there are none.
+fn median(figures: &mut [f64]) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or_default()
 }
 
 // ---- bytes ----------------------------------------------------------------------------------------------------
@@ -129,7 +152,7 @@ fn compare_bytes(rounds: usize, count: usize) {
         theirs.push(idle_bytes("raw", count));
         mine.push(idle_bytes("omnitron", count));
     }
-    report("bytes per idle", theirs, mine);
+    report("bytes per idle", theirs, Vec::new(), mine);
 }
 
 fn idle_bytes(contestant: &str, count: usize) -> f64 {
