@@ -18,6 +18,7 @@ use crate::cell::{AnyCell, Cell, Envelope};
 use crate::chain;
 use crate::env::Sleep;
 use crate::error::{Refusal, Undelivered};
+use crate::foreign::{Contramap, Foreign};
 use crate::mailbox::inbox::Urge;
 use crate::path::ActorPath;
 use crate::reply::ReplyTo;
@@ -101,29 +102,57 @@ impl<M: Send + 'static> ActorRef<M> {
         TryAsk::new(self.ask(make))
     }
 
+    /// The same actor, for those who know a message of their own that `map` makes one of its messages of:
+    /// `counter.contramap(CounterMsg::Add)` is a reference to which one sends numbers. It may be stored, compared with
+    /// its own clones, adapted again, watched; everything else is as with this reference. What is refused comes back
+    /// unadapted.
+    ///
+    /// `map` runs in the sender, once per message; a panic in it is the sender's. Allocates once, here.
+    ///
+    /// ```
+    /// # use omnitron_runtime::{ActorRef, ReplyTo};
+    /// # enum CounterMsg { Add(u64), Get(ReplyTo<u64>) }
+    /// fn adders(counters: &[ActorRef<CounterMsg>]) -> Vec<ActorRef<u64>> {
+    ///     counters.iter().map(|counter| counter.contramap(CounterMsg::Add)).collect()
+    /// }
+    /// ```
+    pub fn contramap<N, F>(&self, map: F) -> ActorRef<N>
+    where
+        N: Send + 'static,
+        F: Fn(N) -> M + Send + Sync + 'static,
+    {
+        ActorRef { cell: Arc::new(Cell::foreign(Box::new(Contramap::new(self.cell.clone(), map)))) }
+    }
+
+    /// The cell of the actor itself.
+    pub(crate) fn target(&self) -> Arc<dyn AnyCell> {
+        self.cell.target()
+    }
+
     /// Asks the actor to stop after its current message. What is queued becomes dead letters. The request is made at
     /// once; awaiting the result waits until the actor has ended, and its name is free.
     pub fn stop(&self) -> Stopping {
-        self.cell.inbox.urge(Urge::Stop);
+        self.target().urge(Urge::Stop);
         self.stopped()
     }
 
     /// Asks the actor to take nothing more, to handle what is queued, and then to stop. The request is made at once;
     /// awaiting the result waits until the actor has ended, and its name is free.
     pub fn drain(&self) -> Stopping {
-        self.cell.inbox.urge(Urge::Drain);
+        self.target().urge(Urge::Drain);
         self.stopped()
     }
 
     /// Waits until the actor has ended; asks for nothing.
     pub fn stopped(&self) -> Stopping {
-        let (ended, number) = self.cell.head().ended();
-        Stopping { ended, number, cell: self.cell.clone() }
+        let cell = self.target();
+        let (ended, number) = cell.head().ended();
+        Stopping { ended, number, cell }
     }
 
     /// Whether the actor has ended.
     pub fn is_stopped(&self) -> bool {
-        self.cell.head().watchers.has_ended()
+        self.target().head().watchers.has_ended()
     }
 
     /// Where the actor lives.
@@ -133,7 +162,7 @@ impl<M: Send + 'static> ActorRef<M> {
 
     /// Messages that wait, and those taken and not yet handled.
     pub fn depth(&self) -> usize {
-        self.cell.inbox.figures().depth
+        self.target().figures().depth
     }
 }
 
@@ -195,21 +224,24 @@ impl<M: Send + 'static> Sending<'_, M> {
     #[cold]
     fn begin(&mut self, envelope: Envelope<M>, cx: &mut Context<'_>) -> Poll<Result<(), Undelivered<M>>> {
         let cell = &self.to.cell;
-        let settled = match cell.offer(envelope, cx) {
+        if cell.as_foreign().is_some() {
+            return self.wait_for_room(envelope.message, cx);
+        }
+        let settled = match cell.offer_message(envelope, cx) {
             Ok(None) => Ok(()),
-            Ok(Some(number)) => match wait_in_handler(cell, number) {
+            Ok(Some(number)) => match wait_in_handler(cell) {
                 Ok(limit) => {
                     self.waits = Some((number, limit));
                     return self.wait(cx);
                 }
-                Err(refused) => Err(refused),
+                Err(reason) => cell.inbox.withdraw(number).map_or(Ok(()), |envelope| Err((envelope, reason))),
             },
             Err(refused) => Err(refused),
         };
         Poll::Ready(undelivered(settled))
     }
 
-    /// Waits for room.
+    /// Waits until the message is in.
     #[cold]
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Undelivered<M>>> {
         let Some((number, limit)) = &mut self.waits else { panic!("a `send` was polled after it was ready") };
@@ -219,15 +251,54 @@ impl<M: Send + 'static> Sending<'_, M> {
                 result.map_err(|(envelope, reason)| (envelope, cell.head().core.refine(reason)))
             }
             Poll::Pending => {
-                let Some((after, sleep)) = limit else { return Poll::Pending };
-                let after = *after;
-                std::task::ready!(Pin::new(sleep).poll(cx));
-                let message = cell.inbox.withdraw(number);
-                message.map_or(Ok(()), |envelope| Err((envelope, Refusal::TimedOut { after })))
+                let reason = std::task::ready!(poll_limit(limit, cx));
+                cell.inbox.withdraw(number).map_or(Ok(()), |envelope| Err((envelope, reason)))
             }
         };
         self.waits = None;
         Poll::Ready(undelivered(settled))
+    }
+
+    /// Waits until room is reserved, and only then gives the message away.
+    #[cold]
+    fn wait_for_room(&mut self, message: M, cx: &mut Context<'_>) -> Poll<Result<(), Undelivered<M>>> {
+        let cell = &self.to.cell;
+        let (mut line, mut limit) =
+            self.waits.take().map_or((None, None), |(number, limit)| (Some(number), limit));
+        let first = line.is_none();
+        let settled = match cell.poll_room(&mut line, cx) {
+            Poll::Ready(Err(Refusal::Overflowed { .. })) => {
+                cell.drop_newest(message);
+                return Poll::Ready(Ok(()));
+            }
+            Poll::Ready(settled) => settled,
+            Poll::Pending => {
+                let waits = if first { wait_in_handler(cell) } else { Ok(limit.take()) };
+                match waits.map(|waits| limit = waits) {
+                    Err(reason) => Err(reason),
+                    Ok(()) => match poll_limit(&mut limit, cx) {
+                        Poll::Ready(reason) => Err(reason),
+                        Poll::Pending => {
+                            self.waits = line.map(|number| (number, limit));
+                            self.message = Some(message);
+                            return Poll::Pending;
+                        }
+                    },
+                }
+            }
+        };
+        match settled {
+            Ok(()) => {
+                cell.fulfil(message);
+                Poll::Ready(Ok(()))
+            }
+            Err(reason) => {
+                if let Some(number) = line {
+                    cell.leave_line(number);
+                }
+                Poll::Ready(Err(Undelivered { message, reason }))
+            }
+        }
     }
 }
 
@@ -238,21 +309,28 @@ fn undelivered<M>(settled: Result<(), (Envelope<M>, Refusal)>) -> Result<(), Und
 /// A sender inside a handler may not wait for ever, and not at all for itself.
 type Limit = Option<(Duration, Sleep)>;
 
-fn wait_in_handler<M: Send + 'static>(cell: &Cell<M>, number: u64) -> Result<Limit, (Envelope<M>, Refusal)> {
+fn wait_in_handler<M: Send + 'static>(cell: &Arc<Cell<M>>) -> Result<Limit, Refusal> {
     let Some(actor) = chain::current_actor() else { return Ok(None) };
-    if actor == cell.head().id
-        && let Some(envelope) = cell.inbox.withdraw(number)
-    {
-        return Err((envelope, Refusal::ToSelf { capacity: cell.inbox.capacity() }));
+    let head = cell.head();
+    if actor == head.id {
+        return Err(Refusal::ToSelf { capacity: cell.inbox.capacity() });
     }
-    let core = &cell.head().core;
-    Ok(Some((core.ask_timeout, core.env.sleep(core.ask_timeout))))
+    Ok(Some((head.core.ask_timeout, head.core.env.sleep(head.core.ask_timeout))))
+}
+
+/// Ready when the limit has passed.
+fn poll_limit(limit: &mut Limit, cx: &mut Context<'_>) -> Poll<Refusal> {
+    let Some((after, sleep)) = limit else { return Poll::Pending };
+    Pin::new(sleep).poll(cx).map(|()| Refusal::TimedOut { after: *after })
 }
 
 impl<M: Send + 'static> Drop for Sending<'_, M> {
     fn drop(&mut self) {
-        if let Some((number, _)) = self.waits {
-            drop(self.to.cell.inbox.withdraw(number));
+        let cell = &self.to.cell;
+        match self.waits {
+            Some((number, _)) if cell.as_foreign().is_some() => cell.leave_line(number),
+            Some((number, _)) => drop(cell.inbox.withdraw(number)),
+            None => {}
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::cell::Envelope;
 use crate::chain;
 use crate::deadlines::Deadlines;
 use crate::error::{AskError, Refusal};
+use crate::foreign::Foreign;
 use crate::path::ActorPath;
 use crate::pool;
 use crate::reply::{Answer, Loss, ReplyTo, Slot};
@@ -89,10 +90,7 @@ impl<M: Send + 'static, T: Send + 'static, F> Ask<M, T, F> {
                 self.waits = number;
                 Ok(())
             }
-            Err((envelope, reason)) => {
-                drop(envelope);
-                Err(AskError::Refused(reason))
-            }
+            Err(reason) => Err(AskError::Refused(reason)),
         }
     }
 
@@ -107,12 +105,11 @@ impl<M: Send + 'static, T: Send + 'static, F> Ask<M, T, F> {
         }
         let cell = &self.to.cell;
         if let Some(number) = self.waits {
-            match cell.inbox.poll_admitted(number, cx) {
+            match cell.poll_question(number, cx) {
                 Poll::Ready(Ok(())) => self.waits = None,
-                Poll::Ready(Err((envelope, reason))) => {
+                Poll::Ready(Err(reason)) => {
                     self.waits = None;
-                    drop(envelope);
-                    return Poll::Ready(Err(AskError::Refused(cell.head().core.refine(reason))));
+                    return Poll::Ready(Err(AskError::Refused(reason)));
                 }
                 Poll::Pending => {}
             }
@@ -121,8 +118,7 @@ impl<M: Send + 'static, T: Send + 'static, F> Ask<M, T, F> {
         match std::task::ready!(slot.poll_answer(cx)) {
             Answer::Reply(reply) => Poll::Ready(Ok(reply)),
             Answer::Lost(loss) => {
-                if let Some(envelope) = self.waits.take().and_then(|number| cell.inbox.withdraw(number)) {
-                    drop(envelope);
+                if self.waits.take().is_some_and(|number| cell.withdraw(number)) {
                     let capacity = cell.inbox.capacity();
                     return Poll::Ready(Err(AskError::Refused(Refusal::Full { capacity })));
                 }
@@ -167,7 +163,7 @@ impl<M: Send + 'static, T: Send + 'static, F> Ask<M, T, F> {
     /// The ask is over, one way or another.
     fn finish(&mut self) {
         if let Some(number) = self.waits.take() {
-            drop(self.to.cell.inbox.withdraw(number));
+            self.to.cell.withdraw(number);
         }
         if let Some(slot) = self.slot.take() {
             slot.leave();

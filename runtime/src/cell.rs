@@ -22,6 +22,7 @@ use crate::dead_letters::Reason;
 use crate::error::Refusal;
 use crate::failure::{Crash, Failure, drop_quietly};
 use crate::family::Family;
+use crate::foreign::Foreign;
 use crate::mailbox::Mailbox;
 use crate::mailbox::inbox::{Figures, Inbox, Offered, Pushed, Urge};
 use crate::mailbox::priority::Rank;
@@ -140,6 +141,19 @@ impl Head {
         }
     }
 
+    /// The head of a cell that stands for this one. Whoever needs more than the names goes to this one.
+    pub(crate) fn stand_in(&self) -> Self {
+        Self {
+            id: self.id,
+            path: self.path.clone(),
+            core: self.core.clone(),
+            parent: None,
+            family: Family::default(),
+            watchers: Watchers::new(),
+            processed: AtomicU64::new(0),
+        }
+    }
+
     /// The id within the system: the same in every run of one seed.
     pub(crate) fn local_id(&self) -> u64 {
         self.id & ((1 << ID_BITS) - 1)
@@ -175,13 +189,42 @@ impl std::fmt::Debug for dyn AnyCell {
 /// An actor, as others see it.
 pub(crate) struct Cell<M> {
     pub(crate) inbox: Inbox<Envelope<M>, Control, Head>,
-    rank: Option<Box<Rank<M>>>,
+    special: Option<Box<Special<M>>>,
+}
+
+/// What few cells have.
+enum Special<M> {
+    /// Its messages leave by rank.
+    Ranked(Rank<M>),
+    /// It stands for something elsewhere. Its own inbox is closed from the start, so that every message takes the
+    /// careful way, which leads there.
+    Foreign(Box<dyn Foreign<M>>),
 }
 
 impl<M: Send + 'static> Cell<M> {
     pub(crate) fn new(head: Head, mailbox: Mailbox<M>) -> Self {
         let (inbox, rank) = Inbox::new(mailbox, head);
-        Self { inbox, rank: rank.map(Box::new) }
+        Self { inbox, special: rank.map(|rank| Box::new(Special::Ranked(rank))) }
+    }
+
+    /// A cell that stands for something elsewhere.
+    pub(crate) fn foreign(foreign: Box<dyn Foreign<M>>) -> Self {
+        let target = foreign.target();
+        let mailbox = match target.figures().capacity {
+            usize::MAX => Mailbox::<M>::unbounded(),
+            capacity => Mailbox::bounded(capacity),
+        };
+        let (inbox, _) = Inbox::new(mailbox, target.head().stand_in());
+        drop(inbox.finish());
+        Self { inbox, special: Some(Box::new(Special::Foreign(foreign))) }
+    }
+
+    /// What this cell stands for, if it is not itself an actor's.
+    pub(crate) fn as_foreign(&self) -> Option<&dyn Foreign<M>> {
+        match self.special.as_deref() {
+            Some(Special::Foreign(foreign)) => Some(&**foreign),
+            _ => None,
+        }
     }
 
     pub(crate) fn head(&self) -> &Head {
@@ -190,7 +233,10 @@ impl<M: Send + 'static> Cell<M> {
 
     /// Runs the user's function: never under a lock.
     pub(crate) fn rank(&self, message: &M) -> u8 {
-        self.rank.as_ref().map_or(0, |rank| rank(message))
+        match self.special.as_deref() {
+            Some(Special::Ranked(rank)) => rank(message),
+            _ => 0,
+        }
     }
 
     /// Puts a message in by the way that is right nearly always, or gives it back, which decides nothing.
@@ -203,15 +249,23 @@ impl<M: Send + 'static> Cell<M> {
     /// Puts a message in, or gives it back. Never waits.
     #[cold]
     pub(crate) fn deliver(&self, envelope: Envelope<M>) -> Result<(), (Envelope<M>, Refusal)> {
+        if let Some(foreign) = self.as_foreign() {
+            match foreign.reserve() {
+                Ok(()) => foreign.fulfil(envelope.message),
+                Err(Refusal::Overflowed { .. }) => foreign.drop_newest(envelope.message),
+                Err(reason) => return Err((envelope, reason)),
+            }
+            return Ok(());
+        }
         if let Err(reason) = self.head().core.admits() {
             return Err((envelope, reason));
         }
         self.settle(self.inbox.push(self.rank(&envelope.message), envelope))
     }
 
-    /// Puts a message in, or lets it wait for room under the number that is returned.
+    /// Puts a message in, or lets it wait for room under the number that is returned. Not for a foreign cell.
     #[cold]
-    pub(crate) fn offer(
+    pub(crate) fn offer_message(
         &self,
         envelope: Envelope<M>,
         cx: &Context<'_>,

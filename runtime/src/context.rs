@@ -220,9 +220,10 @@ impl<A: Actor> Context<A> {
     /// Asks for a [`Signal::Terminated`](crate::Signal::Terminated) when `other` ends; at once if it has ended already. Twice is once.
     pub fn watch<M: Send + 'static>(&mut self, other: &ActorRef<M>) {
         let me = self.any_cell();
-        let head = other.cell.head();
+        let other = other.target();
+        let head = other.head();
         let (id, path) = (head.id, head.path.clone());
-        if self.rare().watching.insert(id, other.cell.clone()).is_none()
+        if self.rare().watching.insert(id, other.clone()).is_none()
             && head.watchers.add(me.head().id, Watcher::Actor(me.clone())).is_err()
         {
             me.control(Control::Terminated { id, path });
@@ -231,7 +232,8 @@ impl<A: Actor> Context<A> {
 
     /// No longer watches `other`: no [`Signal::Terminated`](crate::Signal::Terminated) of it comes after this call.
     pub fn unwatch<M: Send + 'static>(&mut self, other: &ActorRef<M>) {
-        let head = other.cell.head();
+        let other = other.target();
+        let head = other.head();
         if self.rare().watching.remove(&head.id).is_some() {
             head.watchers.remove(self.cell().head().id);
         }
@@ -342,7 +344,7 @@ impl<M: Send + 'static> Room<M> {
             }
         };
         let Some(cell) = self.cell.take() else { return };
-        if let Err(envelope) = cell.inbox.fulfil(rank, Envelope { message, ticket: None }) {
+        if let Err(envelope) = cell.inbox.fulfil(rank, Envelope { message, ticket: None }, true) {
             cell.bury(envelope, Reason::Piped);
         }
     }

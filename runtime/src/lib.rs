@@ -18,6 +18,7 @@ mod error;
 mod extension;
 mod failure;
 mod family;
+mod foreign;
 mod guard;
 mod guardian;
 mod log_limit;

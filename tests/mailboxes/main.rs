@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as the tests do")]
 
+mod adapted;
 mod figures;
 mod inside;
 mod reserved;

@@ -167,8 +167,7 @@ impl<T: Item, C: Item, H> Inbox<T, C, H> {
         let pushed = match self.place(&mut state, rank, message) {
             Pushed::Refused(message, Refusal::Full { .. }) => {
                 self.attention.fetch_or(SENDERS, Ordering::Relaxed);
-                let sender = Sender { rank, message, waker: cx.waker().clone() };
-                return Offered::Waits(state.senders.get_or_insert_default().enter(sender));
+                return Offered::Waits(state.stand_in_line(rank, Some(message), cx));
             }
             pushed => pushed,
         };
@@ -196,13 +195,26 @@ impl<T: Item, C: Item, H> Inbox<T, C, H> {
 
     /// Whether the message that waits under `number` is in.
     pub(crate) fn poll_admitted(&self, number: u64, cx: &Context<'_>) -> Poll<Result<(), (T, Refusal)>> {
+        self.poll_line(number, cx).map(|line| match line {
+            Err(Sender { message: Some(message), .. }) => Err((message, Refusal::Stopped)),
+            Err(_) | Ok(()) => Ok(()),
+        })
+    }
+
+    /// Whether room is reserved for the one who waits under `number`.
+    pub(crate) fn poll_room(&self, number: u64, cx: &Context<'_>) -> Poll<Result<(), Refusal>> {
+        self.poll_line(number, cx).map(|line| line.map_err(|_| Refusal::Stopped))
+    }
+
+    /// Whether the sender of this number was let in. It is given back when the mailbox is closed.
+    fn poll_line(&self, number: u64, cx: &Context<'_>) -> Poll<Result<(), Sender<T>>> {
         let mut state = self.state.lock();
         let closed = state.closed;
         let Some(senders) = &mut state.senders else { return Poll::Ready(Ok(())) };
         if closed {
             let sender = senders.leave(number);
             drop(state);
-            return Poll::Ready(sender.map_or(Ok(()), |sender| Err((sender.message, Refusal::Stopped))));
+            return Poll::Ready(sender.map_or(Ok(()), Err));
         }
         let Some(sender) = senders.get_mut(number) else { return Poll::Ready(Ok(())) };
         if !sender.waker.will_wake(cx.waker()) {
@@ -218,36 +230,48 @@ impl<T: Item, C: Item, H> Inbox<T, C, H> {
         let mut state = self.state.lock();
         let sender = state.senders.as_mut().and_then(|senders| senders.leave(number));
         drop(state);
-        sender.map(|sender| sender.message)
+        sender.and_then(|sender| sender.message)
+    }
+
+    /// Waits for reserved room no more, and gives it back if it was let in already.
+    pub(crate) fn leave_line(&self, number: u64) {
+        let mut state = self.state.lock();
+        let waited = state.senders.as_mut().is_some_and(|senders| senders.leave(number).is_some());
+        drop(state);
+        if !waited {
+            self.release();
+        }
     }
 
     /// Keeps room for one message which [`fulfil`](Self::fulfil) or [`release`](Self::release) settles. The message
     /// that had to go for it, if any, is returned.
     pub(crate) fn reserve(&self) -> Result<Option<T>, Refusal> {
-        let mut state = self.state.lock();
-        if state.closed {
-            return Err(Refusal::Stopped);
-        }
-        let capacity = self.capacity();
-        let displaced = match self.overflow.decide(self.load(&state)) {
-            Verdict::Queue => None,
-            Verdict::DisplaceOldest => state.store.displace(),
-            Verdict::Refuse => return Err(Refusal::Full { capacity }),
-            Verdict::Drop => return Err(Refusal::Overflowed { capacity }),
-        };
-        state.reserved += 1;
-        Ok(displaced)
+        self.state.lock().reserve(self)
     }
 
-    /// Puts in a message whose room was reserved; it is never dropped for another. Gives it back when the actor has
-    /// stopped.
-    pub(crate) fn fulfil(&self, rank: u8, message: T) -> Result<(), T> {
+    /// As [`reserve`](Self::reserve); where there is no room now, waits in line for it under the number that is
+    /// returned, which [`poll_room`](Self::poll_room) and [`leave_line`](Self::leave_line) know.
+    pub(crate) fn reserve_or_wait(&self, cx: &Context<'_>) -> Result<Result<Option<T>, u64>, Refusal> {
+        let mut state = self.state.lock();
+        match state.reserve(self) {
+            Ok(displaced) => Ok(Ok(displaced)),
+            Err(Refusal::Full { .. }) => {
+                self.attention.fetch_or(SENDERS, Ordering::Relaxed);
+                Ok(Err(state.stand_in_line(0, None, cx)))
+            }
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Puts in a message whose room was reserved; one that is to be `kept` is never dropped for another. Gives it back
+    /// when the actor has stopped.
+    pub(crate) fn fulfil(&self, rank: u8, message: T, kept: bool) -> Result<(), T> {
         let mut state = self.state.lock();
         state.reserved = state.reserved.saturating_sub(1);
         if state.finished {
             return Err(message);
         }
-        if self.overflow == Overflow::DropOldest && self.capacity != UNBOUNDED {
+        if kept && self.overflow == Overflow::DropOldest && self.capacity != UNBOUNDED {
             state.store.push_kept(message);
         } else {
             state.store.push(rank, message);
@@ -308,6 +332,7 @@ impl<T: Item, C: Item, H> Inbox<T, C, H> {
         let waits = state.store.len() > 0 || state.reserved > 0 || !state.controls.is_empty();
         Figures {
             depth: state.store.len() + self.left(&state),
+            capacity: self.capacity(),
             deepest: state.deepest as usize,
             accepted: state.accepted,
             idle: state.finished || (asleep && !waits),
@@ -393,7 +418,10 @@ impl<T: Item, C: Item, H> Inbox<T, C, H> {
         let mut room = self.capacity().saturating_sub(depth);
         while room > 0 {
             let Some(sender) = state.senders.as_mut().and_then(|senders| senders.admit()) else { break };
-            self.insert(state, sender.rank, sender.message);
+            match sender.message {
+                Some(message) => self.insert(state, sender.rank, message),
+                None => state.reserved += 1,
+            }
             admitted.push(sender.waker);
             room -= 1;
         }
@@ -405,6 +433,26 @@ impl<T: Item, C: Item, H> Inbox<T, C, H> {
 }
 
 impl<T: Item, C: Item> State<T, C> {
+    /// Waits for room behind all who do.
+    fn stand_in_line(&mut self, rank: u8, message: Option<T>, cx: &Context<'_>) -> u64 {
+        self.senders.get_or_insert_default().enter(Sender { rank, message, waker: cx.waker().clone() })
+    }
+
+    fn reserve<H>(&mut self, inbox: &Inbox<T, C, H>) -> Result<Option<T>, Refusal> {
+        if self.closed {
+            return Err(Refusal::Stopped);
+        }
+        let capacity = inbox.capacity();
+        let displaced = match inbox.overflow.decide(inbox.load(self)) {
+            Verdict::Queue => None,
+            Verdict::DisplaceOldest => self.store.displace(),
+            Verdict::Refuse => return Err(Refusal::Full { capacity }),
+            Verdict::Drop => return Err(Refusal::Overflowed { capacity }),
+        };
+        self.reserved += 1;
+        Ok(displaced)
+    }
+
     fn wake_for_message(&mut self) -> Option<Waker> {
         if self.controls_only { None } else { self.waker.take() }
     }

@@ -299,7 +299,7 @@ fn a_closed_mailbox_waits_for_the_result_whose_room_is_reserved() {
             assert_eq!(inbox.reserve(), Ok(None));
             let piped = beside(&inbox, move |inbox| {
                 if fulfil {
-                    assert_eq!(inbox.fulfil(0, 7), Ok(()));
+                    assert_eq!(inbox.fulfil(0, 7, true), Ok(()));
                 } else {
                     inbox.release();
                 }
@@ -332,7 +332,7 @@ fn what_comes_while_the_actor_ends_is_left_over_or_given_back() {
     explore(|| {
         let inbox = inbox(Mailbox::unbounded());
         assert_eq!(inbox.reserve(), Ok(None));
-        let piped = beside(&inbox, |inbox| inbox.fulfil(0, 1));
+        let piped = beside(&inbox, |inbox| inbox.fulfil(0, 1, true));
         let runtime = beside(&inbox, |inbox| inbox.control("late"));
         let (messages, controls) = inbox.finish();
         assert_eq!(messages.is_empty(), piped.join().unwrap().is_err());

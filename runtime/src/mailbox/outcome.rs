@@ -42,6 +42,8 @@ pub(crate) enum Next<T> {
 pub(crate) struct Figures {
     /// Queued, and taken but not yet handled.
     pub(crate) depth: usize,
+    /// The most it holds; `usize::MAX` without a bound.
+    pub(crate) capacity: usize,
     /// The deepest it has been.
     pub(crate) deepest: usize,
     /// All messages ever put in.

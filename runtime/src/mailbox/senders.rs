@@ -1,7 +1,7 @@
 //! Who waits for room in a full mailbox?
 //!
 //! Senders, each with its message, in the order in which they began to wait. The mailbox keeps this behind its lock,
-//! and lets in whom there is room for.
+//! and lets in whom there is room for. Who has no message yet gets room reserved instead.
 //!
 //! # Invariants
 //!
@@ -20,7 +20,8 @@ pub(super) struct Senders<T> {
 /// One of them.
 pub(super) struct Sender<T> {
     pub(super) rank: u8,
-    pub(super) message: T,
+    /// `None` waits for reserved room.
+    pub(super) message: Option<T>,
     pub(super) waker: Waker,
 }
 

@@ -270,7 +270,7 @@ fn finishing_returns_what_nobody_will_handle_and_refuses_everything_after() {
     assert_eq!(inbox.finish(), (vec![0, 1], vec!["late"]));
     assert_eq!(inbox.finish(), (vec![], vec![]));
     assert_eq!(inbox.control("later"), Err("later"));
-    assert_eq!(inbox.fulfil(0, 2), Err(2));
+    assert_eq!(inbox.fulfil(0, 2, true), Err(2));
     assert!(inbox.figures().idle);
     assert_eq!(inbox.figures().depth, 0);
 }
@@ -286,7 +286,7 @@ fn a_closed_mailbox_is_drained_only_when_reserved_room_is_settled() {
         assert!(inbox.poll_next(&mut batch, &Context::from_waker(&waker)).is_pending());
         assert!(!inbox.figures().idle, "a result is on its way");
         if fulfil {
-            assert_eq!(inbox.fulfil(0, 7), Ok(()));
+            assert_eq!(inbox.fulfil(0, 7, true), Ok(()));
         } else {
             inbox.release();
         }
@@ -313,7 +313,7 @@ fn a_result_whose_room_was_reserved_is_never_displaced_and_keeps_its_turn() {
     let inbox = bounded(3, Overflow::DropOldest);
     queued(&inbox, 0);
     assert_eq!(inbox.reserve(), Ok(None));
-    assert_eq!(inbox.fulfil(0, 100), Ok(()));
+    assert_eq!(inbox.fulfil(0, 100, true), Ok(()));
     queued(&inbox, 1);
     assert!(matches!(inbox.pushed(0, 2), Pushed::Displaced(0)));
     assert!(matches!(inbox.pushed(0, 3), Pushed::Displaced(1)), "not the result, though it is older");
@@ -322,7 +322,7 @@ fn a_result_whose_room_was_reserved_is_never_displaced_and_keeps_its_turn() {
     let full_of_results = bounded(1, Overflow::DropOldest);
     assert_eq!(full_of_results.reserve(), Ok(None));
     assert!(matches!(full_of_results.pushed(0, 0), Pushed::Dropped(0)));
-    assert_eq!(full_of_results.fulfil(0, 100), Ok(()));
+    assert_eq!(full_of_results.fulfil(0, 100, true), Ok(()));
     assert!(matches!(full_of_results.pushed(0, 1), Pushed::Dropped(1)));
     assert_eq!(drain(&full_of_results), [100]);
 }

@@ -185,7 +185,7 @@ impl Pair {
                 let message = self.message();
                 self.model.reserved -= 1;
                 self.model.insert(message, true);
-                assert_eq!(self.inbox.fulfil(rank(message), message), Ok(()));
+                assert_eq!(self.inbox.fulfil(rank(message), message, true), Ok(()));
                 self.wakes(true);
             }
             Step::Release if self.model.reserved > 0 => {
