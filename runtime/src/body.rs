@@ -365,6 +365,7 @@ impl<A: Actor> Context<A> {
     /// The actor runs: those who wait for it are told.
     pub(crate) fn announce(&mut self, again: Option<Box<Again>>) {
         self.begun = true;
+        self.cell().inbox.note_begun(true);
         let head = self.cell().head();
         head.core.env.note(|| format!("{} started", head.path));
         if let (Some(again), Some(parent)) = (again, &head.parent) {

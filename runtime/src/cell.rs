@@ -13,18 +13,19 @@
 use std::any::{Any, type_name};
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Context;
 
 use tokio::sync::oneshot;
 
+use crate::context::Doing;
 use crate::dead_letters::Reason;
 use crate::error::Refusal;
 use crate::failure::{Crash, Failure, drop_quietly};
 use crate::family::Family;
 use crate::foreign::Foreign;
 use crate::mailbox::Mailbox;
-use crate::mailbox::inbox::{Figures, Inbox, Offered, Pushed, Urge};
+use crate::mailbox::inbox::{Figures, Inbox, Offered, Pulse, Pushed, Urge};
 use crate::mailbox::priority::Rank;
 use crate::mailbox::ring::Item;
 use crate::path::ActorPath;
@@ -78,8 +79,8 @@ pub(crate) enum Control {
     ChildRestarted { path: ActorPath, attempt: u64 },
     /// A child has failed and leaves the decision to its parent.
     Escalated { child: Arc<dyn AnyCell>, failure: Failure, crash: Crash },
-    /// A piped future has panicked.
-    PipeFailed(Failure),
+    /// What ran beside the actor has failed.
+    BesideFailed(Doing, Failure),
     /// The last child is gone.
     Childless,
     /// A sibling's failure restarts this actor as well: halt, report, and wait for `Start`.
@@ -94,6 +95,12 @@ pub(crate) enum Control {
 pub(crate) enum Verdict {
     Resume,
     Restart,
+}
+
+impl Pulse for Head {
+    fn beats(&self) -> u32 {
+        self.core.beats()
+    }
 }
 
 /// One who is told that an actor has ended.
@@ -152,6 +159,11 @@ impl Head {
             watchers: Watchers::new(),
             processed: AtomicU64::new(0),
         }
+    }
+
+    /// Messages handled, but for those of the last batch.
+    pub(crate) fn processed(&self) -> u64 {
+        self.processed.load(Ordering::Relaxed)
     }
 
     /// The id within the system: the same in every run of one seed.

@@ -16,6 +16,7 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use crate::beat;
 use crate::failure::Failure;
 use crate::slot::Question;
 
@@ -97,7 +98,9 @@ impl Frame {
     /// Runs the code of an actor's user, as that actor; a panic becomes a failure.
     pub(crate) fn enter<R>(&mut self, actor: u64, code: impl FnOnce() -> R) -> Result<R, Failure> {
         let outside = self.exchange(Some(actor));
+        beat::note(Some(actor));
         let result = catch_unwind(AssertUnwindSafe(code));
+        beat::note(outside);
         self.exchange(outside);
         result.map_err(Failure::panicked)
     }

@@ -55,7 +55,8 @@ pub(crate) struct Rare<M> {
     pub(crate) watching: BTreeMap<u64, Arc<dyn AnyCell>>,
     /// Notices that came while the actor could not handle any. Whether one counts is seen when it is handled.
     pub(crate) notices: VecDeque<Control>,
-    piped: Vec<AbortHandle>,
+    /// What runs beside the actor: piped futures, handlers of concurrent actors.
+    beside: Vec<AbortHandle>,
     pub(crate) restarts: u64,
     pub(crate) failures: u64,
 }
@@ -68,7 +69,7 @@ impl<M> Default for Rare<M> {
             stash_limit: Limits::DEFAULT.stash,
             watching: BTreeMap::new(),
             notices: VecDeque::new(),
-            piped: Vec::new(),
+            beside: Vec::new(),
             restarts: 0,
             failures: 0,
         }
@@ -292,37 +293,54 @@ impl<A: Actor> Context<A> {
         if let Some(displaced) = cell.inbox.reserve()? {
             cell.bury(displaced, Reason::Overflowed);
         }
-        let room = Room { cell: Some(cell.clone()) };
-        let (handle, registration) = AbortHandle::new_pair();
-        let piped = &mut self.rare().piped;
-        piped.retain(|handle| !handle.is_aborted());
-        piped.push(handle.clone());
-        let mut work = Box::pin(future.map(map));
-        let owner = cell.clone();
-        cell.head().core.env.spawn(|| format!("{} pipe", cell.head().path), async move {
-            let polled = poll_fn(|cx| match catch(|| work.as_mut().poll(cx)) {
-                Ok(Poll::Pending) => Poll::Pending,
-                Ok(Poll::Ready(message)) => Poll::Ready(Ok(message)),
-                Err(failure) => Poll::Ready(Err(failure)),
-            });
-            match Abortable::new(polled, registration).await {
-                Ok(Ok(message)) => room.fill(message),
-                Ok(Err(failure)) => room.fail(failure),
-                Err(_) => drop(room),
-            }
-            // Marks it as done, so that the actor forgets it.
-            handle.abort();
-            if let Err(failure) = drop_quietly(work) {
-                tracing::warn!(path = %owner.head().path, %failure, "a piped future panicked on drop");
-            }
+        let room = Room { cell: Some(cell) };
+        self.run_beside("pipe", future.map(map), |output| match output {
+            Ok(message) => room.fill(message),
+            Err(failure) => room.fail(failure),
         });
         Ok(())
     }
 
-    /// Drops the piped futures: the actor has stopped.
-    pub(crate) fn abort_piped(&mut self) {
+    /// Runs `future` as a task of its own, which ends with this actor at the latest. `done` gets its output or its
+    /// panic, and is dropped when the actor ended before.
+    pub(crate) fn run_beside<T>(
+        &mut self,
+        what: &'static str,
+        future: impl Future<Output = T> + Send + 'static,
+        done: impl FnOnce(Result<T, Failure>) + Send + 'static,
+    ) {
+        let (handle, registration) = AbortHandle::new_pair();
+        let beside = &mut self.rare().beside;
+        beside.push(handle.clone());
+        if beside.len() == beside.capacity() {
+            // Before it grows: those that are done need not be remembered.
+            beside.retain(|handle| !handle.is_aborted());
+        }
+        let cell = self.cell().clone();
+        let env = cell.head().core.env.clone();
+        let mut work = Box::pin(future);
+        env.spawn(|| format!("{} {what}", self.path()), async move {
+            let polled = poll_fn(|cx| match catch(|| work.as_mut().poll(cx)) {
+                Ok(Poll::Pending) => Poll::Pending,
+                Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+                Err(failure) => Poll::Ready(Err(failure)),
+            });
+            match Abortable::new(polled, registration).await {
+                Ok(output) => done(output),
+                Err(_) => drop(done),
+            }
+            // Marks it as done, so that the actor forgets it.
+            handle.abort();
+            if let Err(failure) = drop_quietly(work) {
+                tracing::warn!(path = %cell.head().path, %failure, "what ran beside an actor panicked on drop");
+            }
+        });
+    }
+
+    /// Drops what runs beside the actor: it has stopped.
+    pub(crate) fn abort_beside(&mut self) {
         if let Some(rare) = &mut self.rare {
-            rare.piped.drain(..).for_each(|handle| handle.abort());
+            rare.beside.drain(..).for_each(|handle| handle.abort());
         }
     }
 }
@@ -351,7 +369,7 @@ impl<M: Send + 'static> Room<M> {
 
     fn fail(self, failure: Failure) {
         if let Some(cell) = &self.cell {
-            cell.control(Control::PipeFailed(failure));
+            cell.control(Control::BesideFailed(Doing::Piped, failure));
         }
     }
 }

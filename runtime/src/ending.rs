@@ -48,7 +48,7 @@ impl<A: Actor> Body<A> {
     pub(crate) fn finish(&mut self) {
         self.ctx.doing = Doing::Stopping;
         self.drop_actor();
-        self.ctx.abort_piped();
+        self.ctx.abort_beside();
         self.ctx.unstash_all();
         let cell = self.cell().clone();
         let head = cell.head();
@@ -70,6 +70,7 @@ impl<A: Actor> Body<A> {
         }
         head.core.counts.ended(head.processed.load(Ordering::Relaxed), cell.inbox.figures().deepest);
         head.core.registry.leave(&head.path);
+        head.core.forget_trouble(head.id);
         if let Some(parent) = &head.parent {
             parent.head().family.remove(self.ctx.key, head.id, parent);
         }

@@ -167,7 +167,8 @@ impl Env {
         }
     }
 
-    /// Runs `work` on a thread of its own with the given name.
+    /// Runs `work` on a thread of its own with the given name, inside of the tokio runtime: it may use what needs one.
+    /// Null bytes in the name are left out.
     ///
     /// A simulation has one thread only, so there `work` runs as one step of a task: to block in it until
     /// another task has done something is to block for good.
@@ -179,7 +180,14 @@ impl Env {
     #[expect(clippy::disallowed_methods, reason = "the door to threads")]
     pub fn thread(&self, name: impl Into<String>, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
         match &self.kind {
-            Kind::Tokio(_) => std::thread::Builder::new().name(name.into()).spawn(work).map(drop),
+            Kind::Tokio(tokio) => {
+                let tokio = tokio.clone();
+                let work = move || {
+                    let _inside = tokio.runtime.enter();
+                    work();
+                };
+                std::thread::Builder::new().name(name.into().replace('\0', "")).spawn(work).map(drop)
+            }
             Kind::Sim(executor) => {
                 executor.spawn(name.into(), Box::pin(async move { work() }));
                 Ok(())

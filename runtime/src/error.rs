@@ -200,6 +200,20 @@ pub enum SpawnError {
         /// The path of the actor.
         path: ActorPath,
     },
+    /// The operating system has no thread for the actor's [`Dispatcher`](crate::Dispatcher). Trying again later may
+    /// succeed.
+    #[error(
+        "no thread for {name} under {parent}: use Dispatcher::blocking to share some, or raise the limit of threads"
+    )]
+    NoThread {
+        /// Where the actor would have lived.
+        parent: ActorPath,
+        /// Its name.
+        name: String,
+        /// What the operating system said.
+        #[source]
+        reason: std::io::Error,
+    },
     /// The parent is stopping or restarting, and its children with it.
     #[error("{parent} is stopping and takes no more children")]
     ParentStopped {

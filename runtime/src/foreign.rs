@@ -1,6 +1,6 @@
-//! What must something offer that an [`ActorRef`] leads to without being an actor's own mailbox?
+//! What must something offer that an [`ActorRef`](crate::ActorRef) leads to without being an actor's own mailbox?
 //!
-//! Today this is the adapted reference of [`contramap`](ActorRef::contramap). A message that is refused must come back
+//! Today this is the adapted reference of [`contramap`](crate::ActorRef::contramap). A message that is refused must come back
 //! as it was, although the adapter would turn it into another: so room is reserved first, and only then is the
 //! message adapted.
 //!

@@ -34,6 +34,8 @@ pub(crate) struct Guarded<'a, M, F> {
     limits: &'a Limits,
     /// Messages that are taken and not handled: those that wait behind this hook, and the one it handles, if any.
     left: usize,
+    /// The cell knows that the hook awaits.
+    noted: bool,
     /// The hook was polled already in this activation.
     is_pending: bool,
     alarms: Option<Box<Alarms>>,
@@ -51,17 +53,20 @@ where
     F: Future<Output = Result<(), Failure>>,
 {
     pub(crate) fn new(cell: &'a Cell<M>, limits: &'a Limits, left: usize, hook: Pin<&'a mut F>) -> Self {
-        Self { hook, cell, limits, left, is_pending: false, alarms: None }
+        Self { hook, cell, limits, left, noted: false, is_pending: false, alarms: None }
     }
 
     /// A hook that was polled, with the waker of this task, and awaits.
     pub(crate) fn pending(cell: &'a Cell<M>, limits: &'a Limits, left: usize, hook: Pin<&'a mut F>) -> Self {
-        Self { hook, cell, limits, left, is_pending: true, alarms: None }
+        Self { hook, cell, limits, left, noted: false, is_pending: true, alarms: None }
     }
 
     #[cold]
     fn look_after(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
         let env = &self.cell.head().core.env;
+        if !std::mem::replace(&mut self.noted, true) {
+            self.cell.inbox.note_pause();
+        }
         let urge = self.cell.inbox.pause(self.left, cx);
         if urge == Some(Urge::Kill) {
             return Poll::Ready(Ended::Cancelled);

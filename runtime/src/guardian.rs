@@ -57,7 +57,7 @@ impl AnyCell for Guardian {
     fn urge(&self, _: Urge) {}
 
     fn figures(&self) -> Figures {
-        Figures { depth: 0, capacity: usize::MAX, deepest: 0, accepted: 0, idle: true }
+        Figures { idle: true, asleep: true, begun: true, ..Figures::default() }
     }
 
     fn message_type(&self) -> &'static str {

@@ -5,13 +5,16 @@
 mod actor;
 mod actor_ref;
 mod ask;
+mod beat;
 mod body;
 mod cell;
 mod chain;
 mod closing;
+mod concurrent;
 mod context;
 mod dead_letters;
 mod deadlines;
+mod dispatcher;
 mod ending;
 mod env;
 mod error;
@@ -21,6 +24,7 @@ mod family;
 mod foreign;
 mod guard;
 mod guardian;
+mod inspection;
 mod log_limit;
 mod mailbox;
 mod notices;
@@ -42,19 +46,23 @@ mod system;
 pub mod testkit;
 mod timers;
 mod watch;
+mod watchdog;
 mod wheel;
 
 pub use crate::actor::{Actor, Signal};
 pub use crate::actor_ref::{ActorRef, Sending, Stopping};
 pub use crate::ask::{Ask, TryAsk};
+pub use crate::concurrent::{Concurrent, ConcurrentActor, ConcurrentContext, Crew};
 pub use crate::context::Context;
 pub use crate::dead_letters::{DeadLetter, DeadLetterStream, DeadLetters, Reason};
+pub use crate::dispatcher::Dispatcher;
 pub use crate::env::{Env, NoRuntime, Sleep};
 pub use crate::error::{
     Acted, AskError, LookupError, Refusal, SpawnError, StartError, StashFull, Undelivered,
 };
 pub use crate::extension::{Extension, ExtensionFuture};
 pub use crate::failure::{Crash, During, Failure};
+pub use crate::inspection::{ActorInspection, ActorState, Inspection};
 pub use crate::mailbox::{Mailbox, Overflow};
 pub use crate::path::{ActorPath, NameError, PathError};
 pub use crate::reply::ReplyTo;

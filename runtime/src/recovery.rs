@@ -51,6 +51,7 @@ impl<A: Actor> Body<A> {
     /// Deals with a failure. Says whether the actor goes on.
     pub(crate) async fn recover(&mut self, failure: Failure) -> bool {
         let crash = self.report(&failure);
+        self.cell().inbox.note_begun(false);
         if self.ctx.stopping {
             // It asked to stop after this message: what became of the message does not change that.
             return false;
@@ -71,6 +72,7 @@ impl<A: Actor> Body<A> {
                 if !self.ctx.begun {
                     self.ctx.announce(self.again.take());
                 }
+                self.cell().inbox.note_begun(true);
                 true
             }
             Directive::Restart => {
@@ -91,6 +93,7 @@ impl<A: Actor> Body<A> {
 
     /// A sibling's failure restarts this actor as well. Says whether it goes on.
     pub(crate) async fn halt(&mut self, crash: Crash) -> bool {
+        self.cell().inbox.note_begun(false);
         self.cease(&crash).await;
         self.restart_in_group(crash).await
     }
@@ -103,6 +106,7 @@ impl<A: Actor> Body<A> {
         let rare = self.ctx.rare();
         rare.failures += 1;
         let attempt = rare.failures;
+        head.core.note_trouble(head.id, |trouble| trouble.failures = attempt);
         let during = self.ctx.doing.during(cell.message_type());
         let crash = Crash::new(head.path.clone(), during, failure, attempt);
         head.core.counts.failed();
@@ -239,7 +243,9 @@ impl<A: Actor> Body<A> {
 
     fn begin_again(&mut self, crash: Crash, in_group: bool) {
         self.ctx.rare().restarts += 1;
-        self.cell().head().core.counts.restarted();
+        let head = self.cell().head();
+        head.core.counts.restarted();
+        head.core.note_trouble(head.id, |trouble| trouble.restarts += 1);
         self.ctx.takes_children = true;
         self.ctx.begun = false;
         self.again = Some(Box::new(Again { crash, in_group }));
@@ -373,8 +379,8 @@ impl<A: Actor> Body<A> {
                 Event::Look
             }
             Control::Childless => Event::Look,
-            Control::PipeFailed(failure) => {
-                let doing = std::mem::replace(&mut self.ctx.doing, Doing::Piped);
+            Control::BesideFailed(doing, failure) => {
+                let doing = std::mem::replace(&mut self.ctx.doing, doing);
                 self.report(&failure);
                 self.ctx.doing = doing;
                 Event::Look

@@ -8,6 +8,7 @@ use crate::actor::Actor;
 use crate::actor_ref::ActorRef;
 use crate::body::Body;
 use crate::cell::{AnyCell, Cell, Head};
+use crate::dispatcher::Dispatcher;
 use crate::error::SpawnError;
 use crate::mailbox::Mailbox;
 use crate::path::DEPTH_LIMIT;
@@ -24,6 +25,7 @@ pub struct Spawn<A: Actor> {
     mailbox: Mailbox<A::Msg>,
     supervision: Option<Box<Supervision>>,
     limits: Limits,
+    dispatcher: Dispatcher,
 }
 
 /// How long the hooks of an actor may take, and how much it may put aside.
@@ -49,6 +51,7 @@ impl<A: Actor> Spawn<A> {
             mailbox: Mailbox::default(),
             supervision: None,
             limits: Limits::DEFAULT,
+            dispatcher: Dispatcher::shared(),
         }
     }
 
@@ -81,6 +84,12 @@ impl<A: Actor> Spawn<A> {
         self
     }
 
+    /// Which threads run it. Default: [`Dispatcher::shared`], the threads of the tokio runtime.
+    pub fn dispatcher(mut self, dispatcher: Dispatcher) -> Self {
+        self.dispatcher = dispatcher;
+        self
+    }
+
     /// Messages the actor may [stash](crate::Context::stash). Default: 1000.
     pub fn stash(mut self, messages: usize) -> Self {
         self.limits.stash = messages;
@@ -93,9 +102,16 @@ impl<A: Actor> Spawn<A> {
         parent: &Arc<dyn AnyCell>,
         name: &str,
     ) -> Result<ActorRef<A::Msg>, SpawnError> {
+        let env = parent.head().core.env.clone();
+        let lane = self.dispatcher.open(&env, name);
+        let lane = lane.map_err(|reason| SpawnError::NoThread {
+            parent: parent.head().path.clone(),
+            name: name.to_owned(),
+            reason,
+        })?;
         let body = self.embody(parent, name)?;
         let cell = body.cell().clone();
-        cell.head().core.env.spawn(|| cell.head().path.to_string(), runner::live(body));
+        lane.spawn(&env, || cell.head().path.to_string(), runner::live(body));
         Ok(ActorRef { cell })
     }
 
@@ -139,6 +155,7 @@ impl<A: Actor> fmt::Debug for Spawn<A> {
             .field("mailbox", &self.mailbox)
             .field("supervision", &self.supervision)
             .field("limits", &self.limits)
+            .field("dispatcher", &self.dispatcher)
             .finish_non_exhaustive()
     }
 }

@@ -11,9 +11,10 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
+use dashmap::DashMap;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -23,15 +24,17 @@ use crate::body::Body;
 use crate::cell::{AnyCell, Head};
 use crate::dead_letters::DeadLetters;
 use crate::deadlines::Deadlines;
-use crate::env::Env;
+use crate::env::{Env, Hashers};
 use crate::error::{LookupError, Refusal, SpawnError, StartError};
 use crate::extension::{Extension, contained};
 use crate::failure::{Crash, install_panic_hook};
 use crate::guardian::Guardian;
+use crate::inspection::Inspection;
 use crate::path::ActorPath;
 use crate::registry::Registry;
 use crate::shutdown::ShutdownReport;
 use crate::spawn::{IntoSpawn, MsgOf, Spawn};
+use crate::watchdog::{self, Leash};
 use crate::{chain, closing};
 
 /// A tree of actors that start, work and stop together. Cheap to clone; every clone is the same system.
@@ -59,6 +62,12 @@ pub(crate) enum Gate {
 /// What all parts of a system share.
 pub(crate) struct Core {
     gate: AtomicU8,
+    /// Beats so far; beside the gate, because both are read on the way of messages.
+    pulse: AtomicU32,
+    /// When the first beat was.
+    start: Instant,
+    /// Actors that have failed, by id.
+    troubles: DashMap<u64, Trouble, Hashers>,
     pub(crate) env: Env,
     pub(crate) name: String,
     pub(crate) ask_timeout: Duration,
@@ -72,6 +81,8 @@ pub(crate) struct Core {
     report: watch::Sender<Option<ShutdownReport>>,
     /// The shutdown is not to wait for anybody any more.
     forced: watch::Sender<bool>,
+    /// Keeps the watchdog looking.
+    leash: Mutex<Option<Leash>>,
     /// Apart from what is read for every message: these are written.
     pub(crate) counts: Box<Counts>,
 }
@@ -93,6 +104,7 @@ pub(crate) struct Counts {
     spawned: AtomicU64,
     failures: AtomicU64,
     restarts: AtomicU64,
+    held_threads: AtomicU64,
     ended_messages: AtomicU64,
     ended_deepest: AtomicUsize,
 }
@@ -110,6 +122,11 @@ impl Counts {
         self.restarts.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A handler held its thread for too long.
+    pub(crate) fn held(&self) {
+        self.held_threads.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// An actor has ended that had handled so many messages, and whose mailbox was once so deep.
     pub(crate) fn ended(&self, messages: u64, deepest: usize) {
         self.ended_messages.fetch_add(messages, Ordering::Relaxed);
@@ -117,15 +134,67 @@ impl Counts {
     }
 }
 
+/// What went wrong with one actor.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Trouble {
+    pub(crate) failures: u64,
+    pub(crate) restarts: u64,
+}
+
 impl Core {
+    /// The unit of [coarse time](crate::mailbox::inbox::Pulse).
+    pub(crate) const BEAT: Duration = Duration::from_millis(10);
+
+    /// Coarse time: beats since the system started, which wrap after 497 days. As late as the watchdog looked, and
+    /// exact in a simulation.
+    pub(crate) fn beats(&self) -> u32 {
+        if self.env.is_simulated() { self.beats_now() } else { self.pulse.load(Ordering::Relaxed) }
+    }
+
+    /// Moves the coarse time on.
+    pub(crate) fn beat(&self) {
+        self.pulse.store(self.beats_now(), Ordering::Relaxed);
+    }
+
+    fn beats_now(&self) -> u32 {
+        let elapsed = self.env.now().saturating_duration_since(self.start);
+        let beats = (elapsed.as_millis() / Self::BEAT.as_millis()) % (1 << u32::BITS);
+        u32::try_from(beats).unwrap_or_default()
+    }
+
+    /// The time since that beat. None at all since one that is yet to come: another thread may have seen a later one.
+    pub(crate) fn since_beat(&self, beat: u32) -> Duration {
+        let beats = self.beats().wrapping_sub(beat);
+        if beats > u32::MAX / 2 { Duration::ZERO } else { Self::BEAT * beats }
+    }
+
+    /// What went wrong with the actor of this id so far.
+    pub(crate) fn trouble(&self, id: u64) -> Trouble {
+        self.troubles.get(&id).map(|trouble| *trouble).unwrap_or_default()
+    }
+
+    /// Notes what goes wrong with an actor. Rare: healthy actors have no entry.
+    pub(crate) fn note_trouble(&self, id: u64, note: impl FnOnce(&mut Trouble)) {
+        note(&mut self.troubles.entry(id).or_default());
+    }
+
+    /// The actor of this id has ended.
+    pub(crate) fn forget_trouble(&self, id: u64) {
+        self.troubles.remove(&id);
+    }
+
     pub(crate) fn next_id(&self) -> u64 {
         self.counts.ids.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// The number of this system within the process: it stands above all ids of its actors.
+    pub(crate) fn number(&self) -> u64 {
+        self.counts.ids.load(Ordering::Relaxed) >> ID_BITS
+    }
+
     /// Whether an actor of this system runs on this thread.
     fn is_inside(&self) -> bool {
-        let next = self.counts.ids.load(Ordering::Relaxed);
-        chain::current_actor().is_some_and(|actor| actor >> ID_BITS == next >> ID_BITS)
+        chain::current_actor().is_some_and(|actor| actor >> ID_BITS == self.number())
     }
 
     pub(crate) fn dead_letters(&self) -> &DeadLetters {
@@ -219,6 +288,7 @@ impl Core {
     pub(crate) fn publish(&self, report: ShutdownReport) {
         // The guardian holds the core: this ends the circle.
         drop(self.guardian.lock().take());
+        drop(self.leash.lock().take());
         self.dead_letters.end();
         tracing::info!(system = %self.name, %report, "system stopped");
         self.report.send_replace(Some(report));
@@ -241,6 +311,7 @@ impl ActorSystem {
             name: name.to_owned(),
             ask_timeout: SystemBuilder::DEFAULT_ASK_TIMEOUT,
             shutdown_budget: SystemBuilder::DEFAULT_SHUTDOWN_BUDGET,
+            thread_hold_limit: SystemBuilder::DEFAULT_THREAD_HOLD_LIMIT,
             extensions: Vec::new(),
             env: None,
         }
@@ -315,6 +386,12 @@ impl ActorSystem {
         })
     }
 
+    /// Looks at every actor: what it does, what waits for it, what went wrong with it. Actors are not disturbed; it
+    /// takes some time for many of them, and is not meant for every second.
+    pub fn inspect(&self) -> Inspection {
+        Inspection::of(&self.core)
+    }
+
     /// Figures of the whole system. They are gathered actor by actor: exact when nothing runs, otherwise near.
     pub fn stats(&self) -> SystemStats {
         let counts = &self.core.counts;
@@ -324,6 +401,7 @@ impl ActorSystem {
             messages: counts.ended_messages.load(Ordering::Relaxed),
             failures: counts.failures.load(Ordering::Relaxed),
             restarts: counts.restarts.load(Ordering::Relaxed),
+            held_threads: counts.held_threads.load(Ordering::Relaxed),
             dead_letters: self.core.dead_letters.total(),
             deepest_mailbox: counts.ended_deepest.load(Ordering::Relaxed),
         };
@@ -417,6 +495,9 @@ pub struct SystemStats {
     pub failures: u64,
     /// Restarts of actors.
     pub restarts: u64,
+    /// Times that a handler held a thread of the shared dispatcher for longer than the
+    /// [limit](SystemBuilder::thread_hold_limit).
+    pub held_threads: u64,
     /// Messages that could not be delivered.
     pub dead_letters: u64,
     /// The most messages that ever were in one mailbox.
@@ -429,6 +510,7 @@ pub struct SystemBuilder {
     name: String,
     ask_timeout: Duration,
     shutdown_budget: Duration,
+    thread_hold_limit: Duration,
     extensions: Vec<Arc<dyn Extension>>,
     env: Option<Env>,
 }
@@ -438,6 +520,8 @@ impl SystemBuilder {
     pub const DEFAULT_ASK_TIMEOUT: Duration = Duration::from_secs(5);
     /// Well below the 30 s that container platforms give a process between SIGTERM and SIGKILL.
     pub const DEFAULT_SHUTDOWN_BUDGET: Duration = Duration::from_secs(10);
+    /// Far more than a handler that awaits what it waits for ever takes, and what a person begins to notice.
+    pub const DEFAULT_THREAD_HOLD_LIMIT: Duration = Duration::from_millis(100);
 
     /// The time an ask has unless it says [`within`](crate::Ask::within), and a `send` inside a handler.
     /// Default: 5 s.
@@ -450,6 +534,17 @@ impl SystemBuilder {
     /// off what is queued. With zero everything is cancelled at once.
     pub fn shutdown_budget(mut self, budget: Duration) -> Self {
         self.shutdown_budget = budget;
+        self
+    }
+
+    /// The time that handlers may hold a thread of the [shared dispatcher](crate::Dispatcher::shared) without awaiting
+    /// before the log names the actor, its message type and how long it took. Default: 100 ms. [`Duration::MAX`] tells
+    /// nothing; in a simulation nothing is told.
+    ///
+    /// It is measured from outside, by a thread that looks a few times within the limit, and covers up to 128 messages
+    /// in a row that do not await.
+    pub fn thread_hold_limit(mut self, limit: Duration) -> Self {
+        self.thread_hold_limit = limit;
         self
     }
 
@@ -485,6 +580,9 @@ impl SystemBuilder {
         let dead_letters = DeadLetters::new(env.clone());
         let core = Arc::new(Core {
             gate: AtomicU8::new(Gate::Open as u8),
+            pulse: AtomicU32::new(0),
+            start: env.now(),
+            troubles: DashMap::with_hasher(env.hasher()),
             name: self.name,
             ask_timeout: self.ask_timeout,
             shutdown_budget: self.shutdown_budget,
@@ -496,9 +594,11 @@ impl SystemBuilder {
             cause: OnceLock::new(),
             report: watch::Sender::new(None),
             forced: watch::Sender::new(false),
+            leash: Mutex::new(None),
             counts: Box::new(Counts { ids: AtomicU64::new(first_id()), ..Counts::default() }),
             env,
         });
+        *core.leash.lock() = watchdog::start(&core, self.thread_hold_limit);
         let user = ActorPath::root().child(USER).map_err(StartError::IllegalName)?;
         let system = ActorSystem { core };
         for (index, extension) in self.extensions.iter().enumerate() {
@@ -524,6 +624,7 @@ impl fmt::Debug for SystemBuilder {
             .field("name", &self.name)
             .field("ask_timeout", &self.ask_timeout)
             .field("shutdown_budget", &self.shutdown_budget)
+            .field("thread_hold_limit", &self.thread_hold_limit)
             .field(
                 "extensions",
                 &self.extensions.iter().map(|extension| extension.name()).collect::<Vec<_>>(),

@@ -25,17 +25,19 @@ use super::ring::{Item, Ring};
 use super::senders::{Sender, Senders};
 use super::store::Store;
 use crate::error::Refusal;
-use crate::sync::{AtomicU8, AtomicUsize, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicU8, AtomicU32, Mutex, MutexGuard, Ordering};
 
 /// Controls wait, or the actor is urged to stop.
 pub(super) const CONTROLS: u8 = 1;
 /// Senders wait for room.
 pub(super) const SENDERS: u8 = 2;
+/// The actor has started, or started again.
+const BEGUN: u8 = 4;
 /// The capacity of a mailbox without a bound.
 const UNBOUNDED: u32 = u32::MAX;
 /// Waiting senders are let in at the latest after this many handled messages: often enough to keep them busy, rare
 /// enough that the lock and the wake-ups do not show.
-const PORTION_LIMIT: u32 = 128;
+pub(super) const PORTION_LIMIT: u32 = 128;
 
 /// How strongly an actor is asked to end. A stronger urge replaces a weaker one, never the other way round.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -48,6 +50,11 @@ pub(crate) enum Urge {
     Kill,
 }
 
+/// The coarse time of the one who owns a mailbox: beats since some beginning, and 0 where nobody beats.
+pub(crate) trait Pulse {
+    fn beats(&self) -> u32;
+}
+
 /// The concurrent part of a mailbox: messages `T`, controls `C`, and what its `owner` keeps beside it.
 ///
 /// The order of the fields is kept, because it keeps apart what is read for every message (`attention`) from what
@@ -58,10 +65,14 @@ pub(crate) struct Inbox<T: Item, C: Item, H> {
     pub(super) attention: AtomicU8,
     overflow: Overflow,
     pub(super) single: bool,
-    capacity: u32,
-    /// Waiting senders are let in, and `left` is told, after so many handled messages.
-    pub(super) portion: u32,
-    pub(super) left: AtomicUsize,
+    pub(super) capacity: u32,
+    /// When what is queued may have begun to wait, and when what is in hand may have or, if a handler awaits, when it
+    /// began to. In [beats](Pulse), and never too late.
+    pub(super) queued_since: AtomicU32,
+    pub(super) in_hand_since: AtomicU32,
+    /// Messages that are handled beside the actor: it has not drained before they are done.
+    pub(super) beside: AtomicU32,
+    pub(super) left: AtomicU32,
     pub(crate) owner: H,
     pub(super) state: Mutex<State<T, C>>,
 }
@@ -84,7 +95,7 @@ pub(super) struct State<T: Item, C: Item> {
     pub(super) finished: bool,
 }
 
-impl<T: Item, C: Item, H> Inbox<T, C, H> {
+impl<T: Item, C: Item, H: Pulse> Inbox<T, C, H> {
     /// An inbox as `mailbox` says, and the function that ranks its messages, if any.
     pub(crate) fn new<M>(mailbox: Mailbox<M>, owner: H) -> (Self, Option<Rank<M>>) {
         let capacity = mailbox
@@ -107,12 +118,14 @@ impl<T: Item, C: Item, H> Inbox<T, C, H> {
                 closed: false,
                 finished: false,
             }),
-            left: AtomicUsize::new(0),
+            left: AtomicU32::new(0),
+            beside: AtomicU32::new(0),
             attention: AtomicU8::new(0),
             overflow: mailbox.overflow,
             single: ranked || (bounded && mailbox.overflow == Overflow::DropOldest),
             capacity,
-            portion: (capacity / 8).clamp(1, PORTION_LIMIT),
+            queued_since: AtomicU32::new(0),
+            in_hand_since: AtomicU32::new(0),
             owner,
         };
         (inbox, mailbox.rank)
@@ -139,6 +152,7 @@ impl<T: Item, C: Item, H> Inbox<T, C, H> {
             drop(state);
             return Err(ManuallyDrop::into_inner(message));
         }
+        self.note_arrival(&state);
         if let Err(message) = state.store.push_now(ManuallyDrop::into_inner(message)) {
             let message = ManuallyDrop::new(message);
             drop(state);
@@ -292,6 +306,22 @@ impl<T: Item, C: Item, H> Inbox<T, C, H> {
         wake(waker);
     }
 
+    /// One message more is handled beside the actor, until [`end_beside`](Self::end_beside).
+    pub(crate) fn begin_beside(&self) {
+        self.beside.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn end_beside(&self) {
+        // Whoever reads this under the lock before, leaves a waker there before.
+        if self.beside.fetch_sub(1, Ordering::Relaxed) > 1 {
+            return;
+        }
+        let mut state = self.state.lock();
+        let waker = if state.closed { state.wake_for_control() } else { None };
+        drop(state);
+        wake(waker);
+    }
+
     // ---- the runtime ------------------------------------------------------------------------------------------
 
     /// Hands a control to the actor. Gives it back when the actor is gone.
@@ -321,6 +351,15 @@ impl<T: Item, C: Item, H> Inbox<T, C, H> {
         wake(waker);
     }
 
+    /// The actor has started, or started again; or it has not.
+    pub(crate) fn note_begun(&self, begun: bool) {
+        if begun {
+            self.attention.fetch_or(BEGUN, Ordering::Relaxed);
+        } else {
+            self.attention.fetch_and(!BEGUN, Ordering::Relaxed);
+        }
+    }
+
     /// How strongly the actor is urged to end, if at all. Sticky: an urge is never taken back.
     pub(crate) fn urged(&self) -> Option<Urge> {
         self.state.lock().urge
@@ -329,9 +368,21 @@ impl<T: Item, C: Item, H> Inbox<T, C, H> {
     pub(crate) fn figures(&self) -> Figures {
         let state = self.state.lock();
         let asleep = state.waker.is_some() && !state.controls_only;
-        let waits = state.store.len() > 0 || state.reserved > 0 || !state.controls.is_empty();
+        let beside = state.reserved > 0 || self.beside.load(Ordering::Relaxed) > 0;
+        let waits = beside || !state.store.is_empty() || !state.controls.is_empty();
+        let awaits = state.waker.is_some() && state.controls_only;
+        let in_hand_since = self.in_hand_since.load(Ordering::Relaxed);
         Figures {
             depth: state.store.len() + self.left(&state),
+            oldest_since: match (self.left(&state), state.store.len()) {
+                (0, 0) => None,
+                (0, _) => Some(self.queued_since.load(Ordering::Relaxed)),
+                _ => Some(in_hand_since),
+            },
+            awaits_since: awaits.then_some(in_hand_since),
+            asleep,
+            begun: self.attention.load(Ordering::Relaxed) & BEGUN != 0,
+            closed: state.closed,
             capacity: self.capacity(),
             deepest: state.deepest as usize,
             accepted: state.accepted,
@@ -374,8 +425,17 @@ impl<T: Item, C: Item, H> Inbox<T, C, H> {
     }
 
     fn insert(&self, state: &mut State<T, C>, rank: u8, message: T) {
+        self.note_arrival(state);
         state.store.push(rank, message);
         self.count(state);
+    }
+
+    /// A message arrives: the first one of an idle actor begins to wait now.
+    #[inline]
+    fn note_arrival(&self, state: &State<T, C>) {
+        if state.taken == 0 && state.store.is_empty() {
+            self.queued_since.store(self.owner.beats(), Ordering::Relaxed);
+        }
     }
 
     /// Counts a message that was put in.
@@ -404,7 +464,7 @@ impl<T: Item, C: Item, H> Inbox<T, C, H> {
     }
 
     fn left(&self, state: &State<T, C>) -> usize {
-        self.left.load(Ordering::Relaxed).min(state.taken as usize)
+        self.left.load(Ordering::Relaxed).min(state.taken) as usize
     }
 
     /// Lets in those who wait, in order, as far as there is room.
@@ -438,7 +498,7 @@ impl<T: Item, C: Item> State<T, C> {
         self.senders.get_or_insert_default().enter(Sender { rank, message, waker: cx.waker().clone() })
     }
 
-    fn reserve<H>(&mut self, inbox: &Inbox<T, C, H>) -> Result<Option<T>, Refusal> {
+    fn reserve<H: Pulse>(&mut self, inbox: &Inbox<T, C, H>) -> Result<Option<T>, Refusal> {
         if self.closed {
             return Err(Refusal::Stopped);
         }

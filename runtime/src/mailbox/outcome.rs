@@ -38,7 +38,8 @@ pub(crate) enum Next<T> {
 }
 
 /// A snapshot for those who observe.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "a snapshot of a state that has as many")]
 pub(crate) struct Figures {
     /// Queued, and taken but not yet handled.
     pub(crate) depth: usize,
@@ -48,6 +49,16 @@ pub(crate) struct Figures {
     pub(crate) deepest: usize,
     /// All messages ever put in.
     pub(crate) accepted: u64,
+    /// The beat since which the oldest message may wait, or be handled.
+    pub(crate) oldest_since: Option<u32>,
+    /// The beat since which a handler awaits.
+    pub(crate) awaits_since: Option<u32>,
+    /// Whether the actor sleeps.
+    pub(crate) asleep: bool,
+    /// Whether it has started.
+    pub(crate) begun: bool,
+    /// Whether it takes no more messages.
+    pub(crate) closed: bool,
     /// Whether the actor sleeps and nothing is on its way to it.
     pub(crate) idle: bool,
 }

@@ -161,6 +161,12 @@ mod plain {
     plain!(u32, &'static str);
     #[cfg(omnitron_loom)]
     plain!((), u64);
+
+    impl crate::mailbox::inbox::Pulse for () {
+        fn beats(&self) -> u32 {
+            0
+        }
+    }
 }
 
 #[cfg(all(test, not(omnitron_loom)))]

@@ -121,6 +121,11 @@ impl<T: Item> Store<T> {
         Some(first)
     }
 
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none() && self.len() == 0
+    }
+
     pub(crate) fn len(&self) -> usize {
         match self.aside.as_deref() {
             None => self.displaceable(),

@@ -10,11 +10,11 @@
 
 use std::task::{Context, Poll};
 
-use super::inbox::{CONTROLS, Inbox, Next, SENDERS, Urge, count, wake_all};
+use super::inbox::{CONTROLS, Inbox, Next, PORTION_LIMIT, Pulse, SENDERS, State, Urge, count, wake_all};
 use super::ring::{Item, Ring};
 use crate::sync::Ordering;
 
-impl<T: Item, C: Item, H> Inbox<T, C, H> {
+impl<T: Item, C: Item, H: Pulse> Inbox<T, C, H> {
     /// Whether controls want attention. Cheap: asked between any two messages.
     pub(crate) fn wants_control(&self) -> bool {
         self.attention.load(Ordering::Relaxed) & CONTROLS != 0
@@ -43,12 +43,13 @@ impl<T: Item, C: Item, H> Inbox<T, C, H> {
         let next = if self.single { state.store.pop() } else { state.store.take_all(batch) };
         if let Some(message) = next {
             state.taken = count(1 + batch.len());
-            self.left.store(1 + batch.len(), Ordering::Relaxed);
+            self.left.store(state.taken, Ordering::Relaxed);
+            self.note_taken(&state);
             drop(state);
             wake_all(admitted);
             return Poll::Ready(Next::Message(message));
         }
-        if state.closed && state.reserved == 0 {
+        if state.closed && state.reserved == 0 && self.beside.load(Ordering::Relaxed) == 0 {
             return Poll::Ready(Next::Drained);
         }
         state.waker = Some(cx.waker().clone());
@@ -60,14 +61,27 @@ impl<T: Item, C: Item, H> Inbox<T, C, H> {
 
     /// After how many handled messages those who wait are let in.
     pub(crate) fn portion(&self) -> u32 {
-        self.portion
+        (self.capacity / 8).clamp(1, PORTION_LIMIT)
+    }
+
+    /// Messages were taken: what is queued from now on waits since now at the earliest.
+    fn note_taken(&self, state: &State<T, C>) {
+        self.in_hand_since.store(self.queued_since.load(Ordering::Relaxed), Ordering::Relaxed);
+        if state.store.is_empty() {
+            self.queued_since.store(self.owner.beats(), Ordering::Relaxed);
+        }
+    }
+
+    /// A handler begins to await.
+    pub(crate) fn note_pause(&self) {
+        self.in_hand_since.store(self.owner.beats(), Ordering::Relaxed);
     }
 
     /// So many more messages are handled, `left` of those taken are not. From time to time this is told to the senders,
     /// and those that wait are let in: `since` counts the messages since the last time.
     pub(crate) fn handled(&self, left: usize, messages: u32, since: &mut u32) {
         *since += messages;
-        if *since >= self.portion {
+        if *since >= self.portion() {
             *since = 0;
             self.tell_left(left);
         }
@@ -75,7 +89,7 @@ impl<T: Item, C: Item, H> Inbox<T, C, H> {
 
     /// Tells the senders how many of the messages taken are not handled yet.
     pub(crate) fn tell_left(&self, left: usize) {
-        self.left.store(left, Ordering::Relaxed);
+        self.left.store(count(left), Ordering::Relaxed);
         if self.attention.load(Ordering::Relaxed) & SENDERS != 0 {
             let mut state = self.state.lock();
             let admitted = self.admit(&mut state);
@@ -87,7 +101,7 @@ impl<T: Item, C: Item, H> Inbox<T, C, H> {
     /// A handler awaits: only controls may wake it, besides what it waits for. Lets waiting senders in, since this
     /// may take long, and returns how strongly the actor is urged to end.
     pub(crate) fn pause(&self, left: usize, cx: &Context<'_>) -> Option<Urge> {
-        self.left.store(left, Ordering::Relaxed);
+        self.left.store(count(left), Ordering::Relaxed);
         let mut state = self.state.lock();
         let admitted = self.admit(&mut state);
         if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
