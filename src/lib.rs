@@ -8,4 +8,6 @@
 
 pub mod prelude;
 
+#[cfg(feature = "macros")]
+pub use omnitron_macros::actor;
 pub use omnitron_runtime::*;
