@@ -7,7 +7,10 @@ use quote::ToTokens;
 
 /// Errors found so far. Each points at the user's code and says what to write instead.
 #[derive(Default)]
-pub(crate) struct Errors(Option<syn::Error>);
+pub(crate) struct Errors {
+    all: Option<syn::Error>,
+    count: usize,
+}
 
 impl Errors {
     /// Adds one about the code in `place`.
@@ -16,7 +19,8 @@ impl Errors {
     }
 
     pub(crate) fn add(&mut self, error: syn::Error) {
-        match &mut self.0 {
+        self.count += 1;
+        match &mut self.all {
             Some(errors) => errors.combine(error),
             none => *none = Some(error),
         }
@@ -27,8 +31,13 @@ impl Errors {
         result.map_err(|error| self.add(error)).ok()
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
     /// What makes rustc report them; nothing if there are none.
     pub(crate) fn into_compile_errors(self) -> Option<TokenStream> {
-        self.0.map(|errors| errors.into_compile_error())
+        self.all.map(syn::Error::into_compile_error)
     }
 }

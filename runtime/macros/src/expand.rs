@@ -15,7 +15,7 @@ use crate::parse::Actor;
 
 /// Everything beside the user's `impl`.
 pub(crate) fn expand(actor: &Actor) -> TokenStream {
-    let items = [messages(actor), handler(actor), extension(actor)];
+    let items = [messages(actor), handler(actor), extension(actor), check(actor)];
     quote!(#(#items)*)
 }
 
@@ -56,6 +56,8 @@ fn handler(actor: &Actor) -> TokenStream {
     let is_used = actor.messages.iter().any(Message::takes_context);
     let context = local(if is_used { "ctx" } else { "_ctx" });
     let arms = actor.messages.iter().map(|message| arm(actor, message, &context));
+    // Where mistakes leave no message, nothing comes after the match.
+    let done = (!actor.messages.is_empty()).then(|| quote!(::core::result::Result::Ok(())));
     quote! {
         #(#attributes)*
         impl #generics #root::Actor for #ty #bounds {
@@ -69,7 +71,7 @@ fn handler(actor: &Actor) -> TokenStream {
                 match #message {
                     #(#arms)*
                 }
-                ::core::result::Result::Ok(())
+                #done
             }
 
             #(#hooks)*
@@ -84,10 +86,11 @@ fn arm(actor: &Actor, message: &Message, context: &Ident) -> TokenStream {
         Argument::Context => context,
         Argument::Field(field) => &field.name,
     });
-    let waits = message.is_async.then(|| quote!(.await));
     // Where the error of the method is no `Failure`, rustc points at what the method returns.
-    let fails = message.fails.then(|| quote_spanned!(message.output.span()=> ?));
-    let call = quote!(Self::#method(self, #(#arguments),*) #waits #fails);
+    let place = message.place.resolved_at(Span::call_site());
+    let waits = message.is_async.then(|| quote_spanned!(place=> .await));
+    let fails = message.fails.then(|| quote_spanned!(place=> ?));
+    let call = quote_spanned!(place=> Self::#method(self, #(#arguments),*) #waits #fails);
     let done = match &message.reply {
         None => quote!(#call,),
         Some(Reply::Plain(None)) => quote!({ #call; reply.send(()); }),
@@ -174,7 +177,9 @@ fn signature(actor: &Actor, message: &Message, captured: &TokenStream) -> TokenS
         None => quote!(::core::result::Result<(), #root::Undelivered<#message_type>>),
         Some(Reply::Plain(None)) => quote!(#root::Ask<#message_type, (), #make>),
         Some(Reply::Plain(Some(ty))) => quote!(#root::Ask<#message_type, #ty, #make>),
-        Some(Reply::Result { ok, err }) => quote!(#root::TryAsk<#message_type, #ok, #err, #make>),
+        Some(Reply::Result { ok, err }) => {
+            quote!(#root::TryAsk<#message_type, #ok, #err, #make>)
+        }
     };
     quote!(fn #method(&self, #(#arguments),*) -> #output)
 }
@@ -186,6 +191,32 @@ fn reply_type(actor: &Actor, message: &Message) -> Option<TokenStream> {
         Reply::Plain(Some(ty)) => quote!(#root::ReplyTo<#ty>),
         Reply::Result { ok, err } => quote!(#root::ReplyTo<::core::result::Result<#ok, #err>>),
     })
+}
+
+/// A function that nobody calls: where a part of a message cannot travel, rustc points at its type. Without it, rustc
+/// points at the whole enum.
+fn check(actor: &Actor) -> TokenStream {
+    let attributes = &actor.attributes;
+    let (generics, _, bounds) = actor.parameters.split_for_impl();
+    let calls = actor.messages.iter().map(|message| {
+        let cfgs = &message.cfgs;
+        let replies = match &message.reply {
+            Some(Reply::Plain(ty)) => vec![ty.as_ref()],
+            Some(Reply::Result { ok, err }) => vec![Some(ok), Some(err)],
+            None => vec![],
+        };
+        let types = message.fields().map(|field| &field.ty).chain(replies.into_iter().flatten());
+        let calls = types.map(|ty| quote_spanned!(ty.span()=> travels::<#ty>();));
+        quote!(#(#cfgs)* { #(#calls)* })
+    });
+    quote! {
+        #(#attributes)*
+        const _: () = {
+            const fn travels<T: ::core::marker::Send + 'static>() {}
+            #[allow(dead_code, reason = "it is there to be checked")]
+            const fn every_part #generics () #bounds { #(#calls)* }
+        };
+    }
 }
 
 /// The variant with its fields, as a pattern and as a value.

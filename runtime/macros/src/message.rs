@@ -3,8 +3,9 @@
 //! From a method with `#[tell]` or `#[ask]` to a [`Message`]: its variant, the arguments that travel, and what is
 //! done with what the method returns.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
+use syn::spanned::Spanned;
 use syn::{
     Attribute, FnArg, ImplItemFn, Meta, Pat, ReceiverKind, ReturnType, Safety, Signature, Type, Visibility,
 };
@@ -28,7 +29,7 @@ pub(crate) struct Message {
     /// For an ask.
     pub(crate) reply: Option<Reply>,
     /// Where errors about what the method returns are shown.
-    pub(crate) output: ReturnType,
+    pub(crate) place: Span,
 }
 
 /// What a method is called with.
@@ -113,6 +114,7 @@ impl Options {
 impl Message {
     /// Reads a method of the type `actor`. None if it can be no message; `errors` says why.
     pub(crate) fn of(method: &ImplItemFn, mark: Mark, actor: &Type, errors: &mut Errors) -> Option<Self> {
+        let before = errors.count();
         let signature = &method.sig;
         if !signature.generics.params.is_empty() {
             errors.at(
@@ -143,7 +145,7 @@ impl Message {
         errors.keep(names::free_on_references(&signature.ident));
         let variant = errors.keep(names::variant(&signature.ident))?;
         let attributes = |name| method.attrs.iter().filter(move |it| it.path().is_ident(name)).cloned();
-        Some(Self {
+        (errors.count() == before).then(|| Self {
             cfgs: attributes("cfg").collect(),
             docs: attributes("doc").collect(),
             method: signature.ident.clone(),
@@ -153,7 +155,7 @@ impl Message {
             arguments,
             fails,
             reply,
-            output: signature.output.clone(),
+            place: types::returned(&signature.output).map_or_else(|| signature.ident.span(), Spanned::span),
         })
     }
 

@@ -60,3 +60,81 @@ pub(crate) fn field(argument: &Ident) -> Option<Ident> {
 pub(crate) fn of_actor(actor: &Ident, suffix: &str) -> Ident {
     format_ident!("{}{suffix}", actor.unraw(), span = actor.span())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    fn named(name: &str) -> Ident {
+        syn::parse_str(name).expect("an identifier")
+    }
+
+    #[test]
+    fn a_variant_is_called_like_its_method() {
+        for (method, expected) in [
+            ("add", "Add"),
+            ("add_many", "AddMany"),
+            ("r#match", "Match"),
+            ("_get_2d_", "Get2d"),
+            ("isOn", "IsOn"),
+        ] {
+            assert_eq!(variant(&named(method)).expect(method), expected);
+        }
+        for method in ["_1", "__", "self_"] {
+            assert!(variant(&named(method)).is_err(), "{method}");
+        }
+    }
+
+    #[test]
+    fn a_field_is_called_like_its_argument_without_underscores_in_front() {
+        for (argument, expected) in [("n", "n"), ("_n", "n"), ("__a_b_", "a_b_"), ("r#type", "r#type")] {
+            assert_eq!(field(&named(argument)).expect(argument), expected);
+        }
+        for argument in ["__", "_1", "_type"] {
+            assert!(field(&named(argument)).is_none(), "{argument}");
+        }
+    }
+
+    /// Names of all public methods which a file gives to `ActorRef`.
+    fn methods(file: &Path, found: &mut BTreeSet<String>) {
+        let text = fs::read_to_string(file).expect("the sources of the runtime lie beside this crate");
+        for item in syn::parse_file(&text).expect("it is Rust").items {
+            let syn::Item::Impl(block) = item else { continue };
+            let syn::Type::Path(ty) = &*block.self_ty else { continue };
+            if block.trait_.is_some() || ty.path.segments.last().is_none_or(|last| last.ident != "ActorRef") {
+                continue;
+            }
+            found.extend(block.items.iter().filter_map(|item| match item {
+                syn::ImplItem::Fn(method)
+                    if matches!(method.vis, syn::Visibility::Public(_))
+                        && method.sig.receiver().is_some() =>
+                {
+                    Some(method.sig.ident.to_string())
+                }
+                _ => None,
+            }));
+        }
+    }
+
+    fn search(folder: &Path, found: &mut BTreeSet<String>) {
+        for entry in fs::read_dir(folder).expect("the sources of the runtime lie beside this crate") {
+            let path = entry.expect("a file").path();
+            if path.is_dir() {
+                search(&path, found);
+            } else if path.extension().is_some_and(|it| it == "rs") {
+                methods(&path, found);
+            }
+        }
+    }
+
+    #[test]
+    fn every_method_that_a_reference_has_itself_is_listed() {
+        let mut found = BTreeSet::new();
+        search(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../src"), &mut found);
+        assert_eq!(found, OF_REFERENCES.iter().map(ToString::to_string).collect());
+    }
+}

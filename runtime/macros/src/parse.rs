@@ -64,6 +64,7 @@ pub(crate) fn parse(
     for parameter in &block.generics.params {
         if let GenericParam::Lifetime(parameter) = parameter {
             errors.at(parameter, "an actor is `'static` and cannot borrow: let it own what it needs");
+            return None;
         }
     }
     let name = match types::bare(&block.self_ty) {
@@ -75,8 +76,8 @@ pub(crate) fn parse(
     };
 
     let ty = (*block.self_ty).clone();
-    let (messages, hooks) = methods(&mut block, &ty, errors);
-    same_variants(&messages, errors);
+    let (mut messages, hooks) = methods(&mut block, &ty, errors);
+    without_doubles(&mut messages, errors);
 
     let parameters = generics::needed(&block.generics, &messages);
     let attributes = block.attrs.iter().filter(|it| it.path().is_ident("cfg") || it.path().is_ident("allow"));
@@ -106,8 +107,7 @@ fn methods(block: &mut ItemImpl, ty: &Type, errors: &mut Errors) -> (Vec<Message
         };
         match Mark::take(&mut method, errors) {
             Some(Mark::Hook) => {
-                hook(&method, errors);
-                hooks.push(method);
+                hooks.extend(is_hook(&method, errors).then_some(method));
                 continue;
             }
             Some(mark) => {
@@ -129,7 +129,8 @@ fn methods(block: &mut ItemImpl, ty: &Type, errors: &mut Errors) -> (Vec<Message
 }
 
 /// Checks what rustc would say less plainly. The signature is compared with that of `Actor` by rustc.
-fn hook(method: &ImplItemFn, errors: &mut Errors) {
+fn is_hook(method: &ImplItemFn, errors: &mut Errors) -> bool {
+    let before = errors.count();
     let name = &method.sig.ident;
     if name == "receive" {
         errors
@@ -143,22 +144,27 @@ fn hook(method: &ImplItemFn, errors: &mut Errors) {
     if method.sig.asyncness.is_none() && !returns_future {
         errors.at(&method.sig.fn_token, "a hook is an `async fn`");
     }
+    errors.count() == before
 }
 
-/// Two methods that differ only in their underscores make the same variant.
-fn same_variants(messages: &[Message], errors: &mut Errors) {
-    for (at, message) in messages.iter().enumerate() {
-        // Of two that depend on a `cfg`, one may be absent. Rustc knows.
-        let same = |other: &&Message| {
-            other.variant == message.variant && (other.cfgs.is_empty() || message.cfgs.is_empty())
+/// Of two methods that differ only in their underscores, and make the same variant, one goes.
+fn without_doubles(messages: &mut Vec<Message>, errors: &mut Errors) {
+    let mut seen: Vec<Message> = Vec::new();
+    for message in messages.drain(..) {
+        // Where both depend on a `cfg`, one may be absent. Rustc knows.
+        let same = |first: &&Message| {
+            first.variant == message.variant && (first.cfgs.is_empty() || message.cfgs.is_empty())
         };
-        if let Some(first) = messages[..at].iter().find(same) {
-            let Message { method, variant, .. } = message;
+        if let Some(first) = seen.iter().find(same) {
+            let Message { method, variant, .. } = &message;
             let text =
                 format!("`{}` and `{method}` both make the variant `{variant}`: rename one", first.method);
             errors.at(method, text);
+        } else {
+            seen.push(message);
         }
     }
+    *messages = seen;
 }
 
 /// The visibility of the message that is seen from furthest away.

@@ -69,11 +69,8 @@ pub(crate) fn owned(ty: &Type) -> syn::Result<()> {
         Type::Ptr(pointer) => owned(&pointer.elem),
         Type::ImplTrait(_) => Err(syn::Error::new_spanned(
             ty,
-            "a message has one type for each part: name it, or make it a `Box<dyn … + Send>`",
+            "messages and replies have one type for each part: name it, or make it a `Box<dyn … + Send>`",
         )),
-        Type::Infer(_) => {
-            Err(syn::Error::new_spanned(ty, "write the type: it becomes a part of the message"))
-        }
         // What a function pointer borrows, it borrows for its own calls.
         _ => Ok(()),
     }
@@ -108,7 +105,9 @@ fn owned_lifetime(lifetime: &Lifetime) -> syn::Result<()> {
     if lifetime.ident == "static" {
         return Ok(());
     }
-    let text = format!("a message outlives the call that sends it, so `{lifetime}` has to be `'static`");
+    let text = format!(
+        "messages and replies outlive the call, so `{lifetime}` has to be `'static`: take an owned type"
+    );
     Err(syn::Error::new_spanned(lifetime, text))
 }
 
