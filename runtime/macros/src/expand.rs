@@ -1,7 +1,8 @@
 //! What is generated?
 //!
-//! Three items, each as a user could write it: the enum of the messages, the `impl Actor` that calls the methods, and
-//! the trait which gives the methods to references. `expansion.md` shows them; a test holds it to that.
+//! Three things, each as a user could write it: the enum of the messages, the `impl Actor` that calls the methods, and
+//! the trait which gives the methods to references; and a check of the types, for better errors. `expansion.md` shows
+//! them, and a test compares.
 //!
 //! Names of locals are the macro's own (`mixed_site`): an argument called `msg` does not hide ours.
 
@@ -15,7 +16,7 @@ use crate::parse::Actor;
 
 /// Everything beside the user's `impl`.
 pub(crate) fn expand(actor: &Actor) -> TokenStream {
-    let items = [messages(actor), handler(actor), extension(actor), check(actor)];
+    let items = [check(actor), messages(actor), handler(actor), extension(actor)];
     quote!(#(#items)*)
 }
 
@@ -193,28 +194,29 @@ fn reply_type(actor: &Actor, message: &Message) -> Option<TokenStream> {
     })
 }
 
-/// A function that nobody calls: where a part of a message cannot travel, rustc points at its type. Without it, rustc
-/// points at the whole enum.
+/// A function that nobody calls: where a part of a message cannot travel, rustc points at its type, and does so before
+/// it points at the whole enum.
 fn check(actor: &Actor) -> TokenStream {
     let attributes = &actor.attributes;
     let (generics, _, bounds) = actor.parameters.split_for_impl();
-    let calls = actor.messages.iter().map(|message| {
-        let cfgs = &message.cfgs;
+    let parts = actor.messages.iter().flat_map(|message| {
         let replies = match &message.reply {
             Some(Reply::Plain(ty)) => vec![ty.as_ref()],
             Some(Reply::Result { ok, err }) => vec![Some(ok), Some(err)],
             None => vec![],
         };
         let types = message.fields().map(|field| &field.ty).chain(replies.into_iter().flatten());
-        let calls = types.map(|ty| quote_spanned!(ty.span()=> travels::<#ty>();));
-        quote!(#(#cfgs)* { #(#calls)* })
+        types.map(|ty| {
+            let (cfgs, part) = (&message.cfgs, quote_spanned!(ty.span()=> Travels<#ty>));
+            quote!(#(#cfgs)* _: #part)
+        })
     });
     quote! {
         #(#attributes)*
+        #[allow(dead_code, clippy::too_many_arguments, clippy::type_complexity, reason = "it is there to be checked, and never called")]
         const _: () = {
-            const fn travels<T: ::core::marker::Send + 'static>() {}
-            #[allow(dead_code, reason = "it is there to be checked")]
-            const fn every_part #generics () #bounds { #(#calls)* }
+            struct Travels<T: ::core::marker::Send + 'static>(T);
+            fn every_part #generics (#(#parts),*) #bounds {}
         };
     }
 }
