@@ -133,6 +133,22 @@ impl Odd {
         (r#type + msg + ctx, this.into_owned())
     }
 
+    /// The error type of a result need not be written where an error is a failure, or the reply as a whole.
+    #[tell]
+    fn write(&self) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    #[ask(fail)]
+    fn read(&self, n: u64) -> std::io::Result<u64> {
+        Ok(n)
+    }
+
+    #[ask(plain)]
+    fn read_or_say(&self, n: u64) -> std::io::Result<u64> {
+        Ok(n)
+    }
+
     #[ask]
     fn call(
         &self,
@@ -147,6 +163,16 @@ impl Odd {
     fn map(&self, _context: &mut Context<Self>) -> BTreeMap<u8, Vec<(bool, [char; 2])>> {
         BTreeMap::new()
     }
+}
+
+#[test]
+fn a_result_is_known_by_its_name_whatever_stands_before_it() {
+    run(async |system| {
+        let odd = system.spawn("odd", || Odd).unwrap();
+        odd.write().unwrap();
+        assert_eq!(odd.read(1).await.unwrap(), 1);
+        assert_eq!(odd.read_or_say(2).await.unwrap().unwrap(), 2);
+    });
 }
 
 #[test]

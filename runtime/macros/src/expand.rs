@@ -207,7 +207,7 @@ fn check(actor: &Actor) -> TokenStream {
         };
         let types = message.fields().map(|field| &field.ty).chain(replies.into_iter().flatten());
         types.map(|ty| {
-            let (cfgs, part) = (&message.cfgs, quote_spanned!(ty.span()=> Travels<#ty>));
+            let (cfgs, part) = (&message.cfgs, quote_spanned!(ty.span()=> __Part<#ty>));
             quote!(#(#cfgs)* _: #part)
         })
     });
@@ -215,7 +215,7 @@ fn check(actor: &Actor) -> TokenStream {
         #(#attributes)*
         #[allow(dead_code, clippy::too_many_arguments, clippy::type_complexity, reason = "it is there to be checked, and never called")]
         const _: () = {
-            struct Travels<T: ::core::marker::Send + 'static>(T);
+            struct __Part<T: ::core::marker::Send + 'static>(T);
             fn every_part #generics (#(#parts),*) #bounds {}
         };
     }
