@@ -135,18 +135,18 @@ impl Odd {
 
     /// The error type of a result need not be written where an error is a failure, or the reply as a whole.
     #[tell]
-    fn write(&self) -> std::io::Result<()> {
-        Ok(())
+    fn write(&self, n: u64) -> std::io::Result<()> {
+        std::io::Write::write_all(&mut std::io::sink(), &n.to_le_bytes())
     }
 
     #[ask(fail)]
     fn read(&self, n: u64) -> std::io::Result<u64> {
-        Ok(n)
+        std::io::copy(&mut std::io::Read::take(std::io::repeat(0), n), &mut std::io::sink())
     }
 
     #[ask(plain)]
     fn read_or_say(&self, n: u64) -> std::io::Result<u64> {
-        Ok(n)
+        std::io::copy(&mut std::io::Read::take(std::io::repeat(0), n), &mut std::io::sink())
     }
 
     #[ask]
@@ -169,7 +169,7 @@ impl Odd {
 fn a_result_is_known_by_its_name_whatever_stands_before_it() {
     run(async |system| {
         let odd = system.spawn("odd", || Odd).unwrap();
-        odd.write().unwrap();
+        odd.write(1).unwrap();
         assert_eq!(odd.read(1).await.unwrap(), 1);
         assert_eq!(odd.read_or_say(2).await.unwrap().unwrap(), 2);
     });
