@@ -1,7 +1,8 @@
 //! Which Rust file does no `mod` reach? Nothing compiles it, so nothing checks it.
 //!
 //! The roots are what cargo finds by itself: `src/lib.rs`, `src/main.rs`, and under `tests/`, `benches/` and
-//! `examples/` each file and each folder with a `main.rs`. From there the declarations are followed.
+//! `examples/` each file and each folder with a `main.rs`; and what a test compiles by itself, in a folder `ui` beside its
+//! `main.rs`. From there the declarations are followed.
 
 use std::collections::BTreeSet;
 
@@ -26,13 +27,14 @@ pub(crate) fn orphans(files: &Rust<'_>) -> Vec<String> {
 
 fn is_root(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
-    let inside = match parts.as_slice() {
-        [folder, ..] if is_target(folder) => parts.as_slice(),
-        [_, inside @ ..] if parts[0] != "src" => inside,
-        whole => whole,
+    // Inside its package: a member may lie in another one's folder.
+    let begins = |folder: &&str| *folder == "src" || is_target(folder);
+    let inside = match parts.iter().position(begins) {
+        Some(at) => &parts[at..],
+        None => &parts[parts.len() - 1..],
     };
     match inside {
-        ["src", "lib.rs" | "main.rs"] | ["build.rs"] => true,
+        ["src", "lib.rs" | "main.rs"] | ["build.rs"] | ["tests", _, "ui", ..] => true,
         [folder, _] | [folder, _, "main.rs"] => is_target(folder),
         _ => false,
     }
@@ -146,6 +148,21 @@ mod tests {
             ("src/odd.rs", ""),
         ]);
         assert_eq!(findings, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_member_inside_another_one_has_its_own_roots_and_so_have_the_cases_of_a_test() {
+        let findings = lost(&[
+            ("a/src/lib.rs", ""),
+            ("a/b/src/lib.rs", "mod c;"),
+            ("a/b/src/c.rs", ""),
+            ("a/b/build.rs", ""),
+            ("tests/area/main.rs", ""),
+            ("tests/area/ui/wrong.rs", "mod nowhere;"),
+            ("tests/area/ui/more/wrong.rs", ""),
+        ]);
+        assert_eq!(findings, Vec::<String>::new());
+        assert_eq!(lost(&[("a/b/src/lib.rs", ""), ("a/b/src/c.rs", ""), ("a/b/c.rs", "")]).len(), 2);
     }
 
     #[test]

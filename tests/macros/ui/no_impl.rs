@@ -1,0 +1,8 @@
+//! The attribute on something else.
+
+use omnitron::prelude::*;
+
+#[actor]
+struct Counter;
+
+fn main() {}
