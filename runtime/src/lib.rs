@@ -10,6 +10,8 @@ mod cell;
 mod chain;
 mod closing;
 mod context;
+#[cfg(feature = "cron")]
+mod cron;
 mod dead_letters;
 mod deadlines;
 mod ending;
@@ -47,6 +49,8 @@ pub use crate::actor::{Actor, Signal};
 pub use crate::actor_ref::{ActorRef, Sending, Stopping};
 pub use crate::ask::{Ask, TryAsk};
 pub use crate::context::Context;
+#[cfg(feature = "cron")]
+pub use crate::cron::{Cron, CronError, Missed};
 pub use crate::dead_letters::{DeadLetter, DeadLetterStream, DeadLetters, Reason};
 pub use crate::env::{Env, NoRuntime, Sleep};
 pub use crate::error::{
