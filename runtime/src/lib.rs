@@ -22,6 +22,7 @@ mod failure;
 mod family;
 mod guard;
 mod guardian;
+mod health;
 mod log_limit;
 mod mailbox;
 mod notices;
@@ -58,6 +59,7 @@ pub use crate::error::{
 };
 pub use crate::extension::{Extension, ExtensionFuture};
 pub use crate::failure::{Crash, During, Failure};
+pub use crate::health::{CheckReport, CheckResult, Health, HealthError, HealthReport, SystemState};
 pub use crate::mailbox::{Mailbox, Overflow};
 pub use crate::path::{ActorPath, NameError, PathError};
 pub use crate::reply::ReplyTo;
