@@ -205,8 +205,7 @@ impl<M> Timers<'_, M> {
     /// A step of the wall clock is noticed within 30 s. If it goes back, what has run is not run again, until the clock
     /// is where it was; if it goes back by more than 3 hours, it counts from there, and occurrences may come again.
     ///
-    /// The timer ends with its incarnation, like the others; occurrences while an actor restarts are not missed, but
-    /// nobody's: what must not be lost is asked for in `started`.
+    /// The timer ends with its incarnation, like the others, and `started` sets it anew; what passes in between is lost.
     ///
     /// A panic in `make` is a failure of the actor; the timer is then gone.
     #[cfg(feature = "cron")]
