@@ -13,7 +13,7 @@ use omnitron::{Cron, Missed};
 const HOUR: Duration = Duration::from_hours(1);
 
 /// Friday, 27 March 2026, 00:00 UTC. Two nights later the clocks of Berlin go forward.
-const FRIDAY: Duration = Duration::from_secs(1_774_569_600);
+const FRIDAY: Duration = Duration::from_hours(492_936);
 
 #[derive(Default)]
 struct Office;

@@ -2,7 +2,7 @@
 //!
 //! A cron timer looks at the wall clock when it believes that an occurrence has come, and at least every [`LOOK`], because
 //! the wall clock may be set. What it sees it hands in here, and it is told to run, or how long to wait. What a line
-//! means is in [`line`].
+//! means is in [`mod@line`].
 //!
 //! # Invariants
 //!
@@ -23,7 +23,7 @@ pub(crate) const LOOK: Duration = Duration::from_secs(30);
 
 /// An occurrence that is older than this when the actor comes to it was missed. Twice [`LOOK`], so that a small step of
 /// the clock misses nothing.
-const LATE: Duration = Duration::from_secs(60);
+const LATE: Duration = Duration::from_mins(1);
 
 /// A clock that goes back by more than this was wrong before. As in Vixie's cron; more than any change to summer time.
 const BACK: Duration = Duration::from_hours(3);

@@ -11,7 +11,7 @@ use omnitron::{Cron, Missed};
 
 use super::{Clock, Diary, Tick, clock_with, set};
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 
 fn fires(schedule: Cron) -> Tick {
@@ -68,14 +68,14 @@ fn a_line_in_a_zone_fires_by_the_clocks_there() {
 
 #[test]
 fn a_time_fires_once_in_the_night_in_which_the_clocks_change() {
-    let night = |noon_before: u64, schedule: Cron| {
+    let night = |noon_before: Duration, schedule: Cron| {
         times(async |sim, clock| {
-            sim.set_wall(SystemTime::UNIX_EPOCH + Duration::from_secs(noon_before));
+            sim.set_wall(SystemTime::UNIX_EPOCH + noon_before);
             clock.tell(fires(schedule.in_zone("Europe/Berlin").unwrap())).unwrap();
             sim.env().sleep(18 * HOUR).await;
         })
     };
-    let (march_28_2026, october_24_2026) = (1_774_699_200, 1_792_843_200);
+    let (march_28_2026, october_24_2026) = (HOUR * 492_972, HOUR * 498_012);
     // 12:00 UTC is 13:00 in Berlin; at 01:00 UTC, 13 hours later, 02:00 becomes 03:00.
     assert_eq!(night(march_28_2026, line("30 2 * * *")), [13 * HOUR]);
     assert_eq!(night(march_28_2026, line("30 1-3 * * *")), [12, 13].map(|hours| HOUR * hours + 30 * MINUTE));
@@ -115,12 +115,12 @@ fn a_daily_run_that_was_missed_by_more_than_a_minute_is_skipped_or_made_good_as_
     let daily = |missed, late: Duration| {
         times(async |sim, clock| {
             clock.tell(fires(line("0 3 * * *").missed(missed))).unwrap();
-            sim.env().sleep(3 * HOUR - MINUTE).await;
+            sim.env().sleep(179 * MINUTE).await;
             clock.tell(Tick::Busy(MINUTE + late)).unwrap();
             sim.env().sleep(HOUR).await;
         })
     };
-    let almost = MINUTE - Duration::from_nanos(1);
+    let almost = Duration::from_nanos(59_999_999_999);
     assert_eq!(daily(Missed::Skip, almost), [3 * HOUR + almost]);
     assert_eq!(daily(Missed::Skip, MINUTE), []);
     assert_eq!(daily(Missed::RunOnce, MINUTE * 30), [3 * HOUR + MINUTE * 30]);

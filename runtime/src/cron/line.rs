@@ -343,7 +343,7 @@ mod tests {
             line in (field(0, 59), field(0, 23), field(1, 28), field(1, 12), field(0, 7)),
             zone in prop::sample::select(vec!["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe"]),
             then_ns in -1_000_000_000_000_000_000i64..4_000_000_000_000_000_000,
-            part in 0.0..1.0f64,
+            part in 0u32..1_000,
         ) {
             let line = format!("{} {} {} {} {}", line.0, line.1, line.2, line.3, line.4);
             let cron = Cron::parse(&line).unwrap().in_zone(zone).unwrap();
@@ -353,7 +353,7 @@ mod tests {
             let since = next.duration_since(then).unwrap();
             prop_assert!(since < Duration::from_hours(24 * 366 * 13), "{:?}", since);
             // From wherever one begins to look in between, the same occurrence comes next.
-            prop_assert_eq!(cron.next_after(then + since.mul_f64(part).min(since - Duration::from_nanos(1))), Some(next));
+            prop_assert_eq!(cron.next_after(then + since * part / 1_000), Some(next));
         }
 
         #[test]

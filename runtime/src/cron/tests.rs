@@ -3,8 +3,6 @@
 use super::*;
 use proptest::prelude::*;
 
-const MINUTE: Duration = Duration::from_secs(60);
-
 /// A clock for these tests: seconds since the beginning of 2020.
 fn wall(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_577_836_800 + seconds)
@@ -138,15 +136,12 @@ proptest! {
         let mut now = wall(start);
         let mut ran = Vec::new();
         while now < wall(start + 7_200) {
-            match every.look(now) {
-                Some(wait) => {
-                    prop_assert!(wait > Duration::ZERO && wait <= LOOK);
-                    now += wait;
-                }
-                None => {
-                    ran.push(now);
-                    every.ran();
-                }
+            if let Some(wait) = every.look(now) {
+                prop_assert!(wait > Duration::ZERO && wait <= LOOK);
+                now += wait;
+            } else {
+                ran.push(now);
+                every.ran();
             }
         }
         let all: Vec<_> = (start / 60 + 1..=(start + 7_200) / 60)
@@ -161,6 +156,6 @@ proptest! {
     fn a_minute_is_a_minute(seconds in 0u64..1_000_000) {
         let mut minutes = schedule("* * * * *", Missed::RunOnce, wall(seconds));
         let wait = minutes.look(wall(seconds)).unwrap();
-        prop_assert_eq!(wait, (MINUTE - Duration::from_secs(seconds % 60)).min(LOOK));
+        prop_assert_eq!(wait, Duration::from_secs(60 - seconds % 60).min(LOOK));
     }
 }
