@@ -99,6 +99,43 @@ pub enum HealthError {
 /// *Live* means that the system has not ended and that its runtime runs tasks; if it is not, the process is to be
 /// restarted. *Ready* means that it has started, does not shut down and that no check is unhealthy; if it is not, it is
 /// to get no work for now.
+///
+/// ```
+/// # use omnitron_runtime::{Actor, CheckResult, Context, Failure, ReplyTo};
+/// struct Database { lag_ms: u64 }
+///
+/// enum DatabaseMsg { Health(ReplyTo<CheckResult>) }
+///
+/// impl Actor for Database {
+///     type Msg = DatabaseMsg;
+///
+///     async fn started(&mut self, ctx: &mut Context<Self>) -> Result<(), Failure> {
+///         ctx.health("database", DatabaseMsg::Health)?;
+///         Ok(())
+///     }
+///
+///     async fn receive(&mut self, msg: DatabaseMsg, _ctx: &mut Context<Self>) -> Result<(), Failure> {
+///         let DatabaseMsg::Health(reply) = msg;
+///         reply.send(match self.lag_ms {
+///             0..100 => CheckResult::Healthy,
+///             lag => CheckResult::Degraded(format!("{lag} ms behind")),
+///         });
+///         Ok(())
+///     }
+/// }
+/// # use omnitron_runtime::{ActorSystem, testkit::Sim};
+/// # let sim = Sim::new(1);
+/// # sim.block_on(async {
+/// # let system = ActorSystem::builder("shop").env(sim.env()).start().await.unwrap();
+/// # system.spawn("db", || Database { lag_ms: 250 }).unwrap();
+/// # sim.env().sleep(std::time::Duration::from_secs(1)).await;
+///
+/// let report = system.health().report(std::time::Duration::from_secs(2)).await;
+/// assert!(report.is_ready());
+/// println!("{}", report.to_json());
+/// # assert_eq!(report.check("database").unwrap().result.reason(), Some("250 ms behind"));
+/// # });
+/// ```
 #[derive(Clone)]
 pub struct Health {
     core: Arc<Core>,

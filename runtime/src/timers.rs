@@ -207,6 +207,8 @@ impl<M> Timers<'_, M> {
     ///
     /// The timer ends with its incarnation, like the others, and `started` sets it anew; what passes in between is lost.
     ///
+    /// A test moves the time with a [`Sim`](crate::testkit::Sim): a paused tokio clock does not move the wall clock.
+    ///
     /// A panic in `make` is a failure of the actor; the timer is then gone.
     #[cfg(feature = "cron")]
     pub fn cron(

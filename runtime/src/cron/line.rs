@@ -156,7 +156,8 @@ impl Cron {
 
     /// Takes the times of the line for those of this zone, by its name in the IANA database. Default: `UTC`.
     ///
-    /// The rules are those of the machine if it has them, and otherwise those built into the program.
+    /// The rules are those of the machine if it has them, and otherwise those built into the program. They are read by
+    /// this call: an update of the machine's reaches the schedules made after it.
     ///
     /// # Errors
     ///
