@@ -17,8 +17,10 @@ use crate::dead_letters::Reason;
 use crate::env::Env;
 use crate::error::{Refusal, SpawnError, StashFull};
 use crate::failure::{During, Failure, catch, drop_quietly};
+use crate::health::{CheckResult, Health, HealthError};
 use crate::mailbox::ring::Ring;
 use crate::path::ActorPath;
+use crate::reply::ReplyTo;
 use crate::runner::HOT_ACTIVATIONS;
 use crate::spawn::{IntoSpawn, Limits, MsgOf};
 use crate::system::ActorSystem;
@@ -238,6 +240,21 @@ impl<A: Actor> Context<A> {
         if self.rare().watching.remove(&head.id).is_some() {
             head.watchers.remove(self.cell().head().id);
         }
+    }
+
+    /// Registers a health check of this actor, with a deadline of [1 s](Health::DEFAULT_DEADLINE); see [`Health::check`].
+    /// The place for it is `started`. It stays when the actor ends, and is unhealthy then; an actor that ends for good
+    /// removes it in `stopped`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Health::check`].
+    pub fn health(
+        &mut self,
+        name: &str,
+        make: impl Fn(ReplyTo<CheckResult>) -> A::Msg + Send + Sync + 'static,
+    ) -> Result<(), HealthError> {
+        self.system().health().check(name, self.myself(), make, Health::DEFAULT_DEADLINE)
     }
 
     /// The timers of this actor. They end with this incarnation of it.

@@ -99,7 +99,8 @@ impl Env {
     }
 
     /// The time of day, for people and for records. May jump in both directions on a real machine; a
-    /// simulation begins at midnight UTC on the first of January 2020.
+    /// simulation begins at midnight UTC on the first of January 2020, and a test may
+    /// [set](crate::testkit::Sim::set_wall) it.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the door to the time of day")]
     pub fn wall(&self) -> SystemTime {

@@ -12,6 +12,8 @@ mod chain;
 mod closing;
 mod concurrent;
 mod context;
+#[cfg(feature = "cron")]
+mod cron;
 mod dead_letters;
 mod deadlines;
 mod dispatcher;
@@ -24,6 +26,7 @@ mod family;
 mod foreign;
 mod guard;
 mod guardian;
+mod health;
 mod inspection;
 mod log_limit;
 mod mailbox;
@@ -54,6 +57,8 @@ pub use crate::actor_ref::{ActorRef, Sending, Stopping};
 pub use crate::ask::{Ask, TryAsk};
 pub use crate::concurrent::{Concurrent, ConcurrentActor, ConcurrentContext, Crew};
 pub use crate::context::Context;
+#[cfg(feature = "cron")]
+pub use crate::cron::{Cron, CronError, Missed};
 pub use crate::dead_letters::{DeadLetter, DeadLetterStream, DeadLetters, Reason};
 pub use crate::dispatcher::Dispatcher;
 pub use crate::env::{Env, NoRuntime, Sleep};
@@ -62,6 +67,7 @@ pub use crate::error::{
 };
 pub use crate::extension::{Extension, ExtensionFuture};
 pub use crate::failure::{Crash, During, Failure};
+pub use crate::health::{CheckReport, CheckResult, Health, HealthError, HealthReport, SystemState};
 pub use crate::inspection::{ActorInspection, ActorState, Inspection};
 pub use crate::mailbox::{Mailbox, Overflow};
 pub use crate::path::{ActorPath, NameError, PathError};

@@ -29,6 +29,7 @@ use crate::error::{LookupError, Refusal, SpawnError, StartError};
 use crate::extension::{Extension, contained};
 use crate::failure::{Crash, install_panic_hook};
 use crate::guardian::Guardian;
+use crate::health::{Checks, Health};
 use crate::inspection::Inspection;
 use crate::path::ActorPath;
 use crate::registry::Registry;
@@ -75,6 +76,7 @@ pub(crate) struct Core {
     pub(crate) registry: Registry,
     pub(crate) deadlines: Arc<Deadlines>,
     dead_letters: DeadLetters,
+    pub(crate) health: Checks,
     extensions: OnceLock<Vec<Arc<dyn Extension>>>,
     guardian: Mutex<Option<Arc<Guardian>>>,
     cause: OnceLock<Crash>,
@@ -286,9 +288,10 @@ impl Core {
 
     /// The end: everybody who waits gets the report.
     pub(crate) fn publish(&self, report: ShutdownReport) {
-        // The guardian holds the core: this ends the circle.
+        // The guardian and the health checks hold the core: this ends both circles.
         drop(self.guardian.lock().take());
         drop(self.leash.lock().take());
+        self.health.end();
         self.dead_letters.end();
         tracing::info!(system = %self.name, %report, "system stopped");
         self.report.send_replace(Some(report));
@@ -371,6 +374,11 @@ impl ActorSystem {
     /// The messages that could not be delivered.
     pub fn dead_letters(&self) -> &DeadLetters {
         &self.core.dead_letters
+    }
+
+    /// Whether the system is live and ready, and the checks that say so.
+    pub fn health(&self) -> Health {
+        Health::of(self.core.clone())
     }
 
     /// The door to time and randomness.
@@ -589,6 +597,7 @@ impl SystemBuilder {
             registry: Registry::new(env.hasher()),
             deadlines: Deadlines::new(env.clone(), dead_letters.clone()),
             dead_letters,
+            health: Checks::new(),
             extensions: OnceLock::new(),
             guardian: Mutex::new(None),
             cause: OnceLock::new(),

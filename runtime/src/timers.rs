@@ -4,6 +4,8 @@
 //! it makes its message and handles it. So a timer needs no room, cannot be dropped, ends with its actor, and a period
 //! that passed several times meanwhile makes one message.
 //!
+//! A timer by the calendar is due when its `Schedule` wants to look at the wall clock, and fires when that says so.
+//!
 //! # Invariants
 //!
 //! * A key has at most one timer: setting it again replaces the old one.
@@ -16,6 +18,8 @@ use std::pin::Pin;
 use std::task::{Context as Poller, Poll};
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "cron")]
+use crate::cron::{Cron, Schedule};
 use crate::env::{Env, Sleep};
 
 /// The shortest period: a period of zero would leave its actor no time for messages.
@@ -41,8 +45,18 @@ pub(crate) struct TimerSet<M> {
 /// One timer.
 pub(crate) struct Timer<M> {
     due: (Instant, u64),
-    period: Option<Duration>,
+    again: Again,
     pub(crate) make: Make<M>,
+}
+
+/// What becomes of a timer that has fired.
+enum Again {
+    Never,
+    /// One period after it was due.
+    Every(Duration),
+    /// When the calendar says so.
+    #[cfg(feature = "cron")]
+    Cron(Box<Schedule>),
 }
 
 impl<M> Default for TimerSet<M> {
@@ -52,12 +66,12 @@ impl<M> Default for TimerSet<M> {
 }
 
 impl<M> TimerSet<M> {
-    fn set(&mut self, key: Key, at: Instant, period: Option<Duration>, make: Make<M>) {
+    fn set(&mut self, key: Key, at: Instant, again: Again, make: Make<M>) {
         self.cancel(&key);
         self.settings += 1;
         let due = (at, self.settings);
         self.order.insert(due, key.clone());
-        self.timers.insert(key, Timer { due, period, make });
+        self.timers.insert(key, Timer { due, again, make });
     }
 
     fn cancel(&mut self, key: &str) -> bool {
@@ -74,10 +88,36 @@ impl<M> TimerSet<M> {
                 return Poll::Pending;
             };
             match &mut self.sleep {
-                Some((until, sleep)) if *until == at => return Pin::new(sleep).poll(cx),
+                Some((until, sleep)) if *until == at => {
+                    if Pin::new(sleep).poll(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                    if self.first_fires(env) {
+                        return Poll::Ready(());
+                    }
+                }
                 sleep => *sleep = Some((at, env.sleep_until(at))),
             }
         }
+    }
+
+    /// Whether the timer that is due first makes a message now. If it does not, it is due later.
+    #[cfg(feature = "cron")]
+    fn first_fires(&mut self, env: &Env) -> bool {
+        let Some(first) = self.order.first_entry() else { return false };
+        let Some(timer) = self.timers.get_mut(first.get()) else { return false };
+        let Again::Cron(schedule) = &mut timer.again else { return true };
+        let Some(wait) = schedule.look(env.wall()) else { return true };
+        timer.due.0 = far(env.now(), wait);
+        let key = first.remove();
+        self.order.insert(timer.due, key);
+        false
+    }
+
+    #[cfg(not(feature = "cron"))]
+    #[expect(clippy::unused_self, reason = "without schedules, whatever is due fires")]
+    fn first_fires(&mut self, _: &Env) -> bool {
+        true
     }
 
     /// Takes out the timer that is due first, if one is. [`put_back`](Self::put_back) returns it when it has made its
@@ -89,10 +129,19 @@ impl<M> TimerSet<M> {
         Some((key, timer))
     }
 
-    /// Sets the next period, if it has one, of a timer that was due at `now` or before.
+    /// Sets a timer that was due at `now` or before anew, if it fires again.
     pub(crate) fn put_back(&mut self, key: Key, timer: Timer<M>, now: Instant) {
-        if let Some(period) = timer.period {
-            self.set(key, next_on_grid(timer.due.0, period, now), Some(period), timer.make);
+        match timer.again {
+            Again::Never => {}
+            Again::Every(period) => {
+                self.set(key, next_on_grid(timer.due.0, period, now), Again::Every(period), timer.make);
+            }
+            #[cfg(feature = "cron")]
+            Again::Cron(mut schedule) => {
+                schedule.ran();
+                // Looks at once: there may be more to catch up with.
+                self.set(key, now, Again::Cron(schedule), timer.make);
+            }
         }
     }
 }
@@ -106,7 +155,7 @@ fn next_on_grid(due: Instant, period: Duration, now: Instant) -> Instant {
 }
 
 /// The timers of an actor, from its [`Context`](crate::Context).
-#[must_use = "a timer runs when it is set with `once` or `every`"]
+#[must_use = "a timer runs when it is set, with `once` or `every`"]
 pub struct Timers<'a, M> {
     pub(crate) set: &'a mut TimerSet<M>,
     pub(crate) env: &'a Env,
@@ -129,7 +178,7 @@ impl<M> Timers<'_, M> {
             None => unreachable!("a timer that runs once is taken out before it runs"),
         };
         let at = far(self.env.now(), after);
-        self.set.set(key.into(), at, None, Box::new(make));
+        self.set.set(key.into(), at, Again::Never, Box::new(make));
     }
 
     /// Makes and handles a message every `period`, first when one period has passed. A timer of this key that runs is
@@ -145,7 +194,31 @@ impl<M> Timers<'_, M> {
     ) {
         let period = period.max(PERIOD_MIN);
         let at = far(self.env.now(), period);
-        self.set.set(key.into(), at, Some(period), Box::new(make));
+        self.set.set(key.into(), at, Again::Every(period), Box::new(make));
+    }
+
+    /// Makes and handles a message whenever the calendar says so, by the [wall clock](Env::wall). A timer of this key
+    /// that runs is replaced. What comes after this call is run, never early and each occurrence once; what passed while
+    /// the actor was busy, the machine slept or the clock was set forward is [`Missed`](crate::Missed), and runs as the
+    /// schedule chooses.
+    ///
+    /// A step of the wall clock is noticed within 30 s. If it goes back, what has run is not run again, until the clock
+    /// is where it was; if it goes back by more than 3 hours, it counts from there, and occurrences may come again.
+    ///
+    /// The timer ends with its incarnation, like the others, and `started` sets it anew; what passes in between is lost.
+    ///
+    /// A test moves the time with a [`Sim`](crate::testkit::Sim): a paused tokio clock does not move the wall clock.
+    ///
+    /// A panic in `make` is a failure of the actor; the timer is then gone.
+    #[cfg(feature = "cron")]
+    pub fn cron(
+        &mut self,
+        key: impl Into<Cow<'static, str>>,
+        schedule: Cron,
+        make: impl FnMut() -> M + Send + 'static,
+    ) {
+        let schedule = Schedule::new(schedule, self.env.wall());
+        self.set.set(key.into(), self.env.now(), Again::Cron(Box::new(schedule)), Box::new(make));
     }
 
     /// Ends the timer of this key. Says whether there was one. No message of it comes any more.
@@ -187,7 +260,7 @@ mod tests {
     #[test]
     fn periods_that_passed_make_one_message_and_the_grid_stays() {
         let mut set = TimerSet::default();
-        set.set("tick".into(), t0() + SECOND, Some(SECOND), Box::new(|| 7));
+        set.set("tick".into(), t0() + SECOND, Again::Every(SECOND), Box::new(|| 7));
         let late = t0() + SECOND * 5 + Duration::from_millis(300);
         let (key, timer) = set.take_due(late).expect("due");
         set.put_back(key, timer, late);
@@ -199,8 +272,8 @@ mod tests {
     #[test]
     fn a_key_has_one_timer() {
         let mut set = TimerSet::default();
-        set.set("a".into(), t0(), None, Box::new(|| 1));
-        set.set("a".into(), t0() + SECOND, None, Box::new(|| 2));
+        set.set("a".into(), t0(), Again::Never, Box::new(|| 1));
+        set.set("a".into(), t0() + SECOND, Again::Never, Box::new(|| 2));
         assert!(set.take_due(t0()).is_none());
         let (_, mut timer) = set.take_due(t0() + SECOND).expect("due");
         assert_eq!((timer.make)(), 2);
@@ -211,7 +284,7 @@ mod tests {
     fn timers_due_at_one_moment_run_in_the_order_in_which_they_were_set() {
         let mut set = TimerSet::default();
         for key in ["c", "a", "b"] {
-            set.set(key.into(), t0(), None, Box::new(|| ()));
+            set.set(key.into(), t0(), Again::Never, Box::new(|| ()));
         }
         let keys: Vec<_> = std::iter::from_fn(|| set.take_due(t0()).map(|(key, _)| key)).collect();
         assert_eq!(keys, ["c", "a", "b"]);
@@ -220,8 +293,8 @@ mod tests {
     #[test]
     fn a_timer_that_is_not_put_back_is_gone_and_holds_up_no_other() {
         let mut set = TimerSet::default();
-        set.set("panics".into(), t0(), Some(SECOND), Box::new(|| 1));
-        set.set("lives".into(), t0() + SECOND * 2, None, Box::new(|| 2));
+        set.set("panics".into(), t0(), Again::Every(SECOND), Box::new(|| 1));
+        set.set("lives".into(), t0() + SECOND * 2, Again::Never, Box::new(|| 2));
         drop(set.take_due(t0()));
         assert!(!set.timers.contains_key("panics"));
         let (key, _) = set.take_due(t0() + SECOND * 5).expect("due");

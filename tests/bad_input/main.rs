@@ -9,6 +9,7 @@ mod limits;
 mod names;
 mod panics;
 mod runtimes;
+mod schedules;
 mod spawning;
 mod systems;
 mod world;

@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as the tests do")]
 
+mod cron;
+
 use std::time::Duration;
 
 use omnitron::prelude::*;

@@ -27,7 +27,7 @@ use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::env::Env;
 
@@ -101,6 +101,19 @@ impl Sim {
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.executor.elapsed()
+    }
+
+    /// Sets the wall clock of this world, which ran from midnight UTC on the first of January 2020 until now, as an
+    /// administrator or a time server would. The virtual time does not change.
+    ///
+    /// # Panics
+    ///
+    /// When `wall` is within 100 years of the first or the last moment that a `SystemTime` can express.
+    pub fn set_wall(&self, wall: SystemTime) {
+        let century = Executor::horizon() - t0();
+        let is_far = wall.checked_add(century).is_some() && wall.checked_sub(century).is_some();
+        assert!(is_far, "a wall clock needs 100 years in both directions");
+        self.executor.set_wall(wall);
     }
 
     /// Runs `future`, and every task beside it, until `future` ends. What the tasks have left to do then waits

@@ -52,6 +52,8 @@ pub(crate) struct Executor {
 
 struct State {
     now: Instant,
+    /// What the wall clock would have shown at the beginning. Setting that clock moves it.
+    wall_at_t0: SystemTime,
     /// Ordered maps: whoever walks through them meets the same order in every process.
     tasks: BTreeMap<u64, Task>,
     timers: BTreeMap<(Instant, u64), Waker>,
@@ -130,6 +132,7 @@ impl Executor {
             runnable: Arc::new(Runnable { queue: Mutex::new(Queue { ids: Vec::new(), order }) }),
             state: Mutex::new(State {
                 now: t0(),
+                wall_at_t0: SystemTime::UNIX_EPOCH + WALL_AT_T0,
                 tasks: BTreeMap::new(),
                 timers: BTreeMap::new(),
                 next_task: 0,
@@ -154,7 +157,13 @@ impl Executor {
     }
 
     pub(crate) fn wall(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + WALL_AT_T0 + self.elapsed()
+        let state = self.state.lock();
+        state.wall_at_t0 + state.elapsed()
+    }
+
+    pub(super) fn set_wall(&self, wall: SystemTime) {
+        let mut state = self.state.lock();
+        state.wall_at_t0 = wall - state.elapsed();
     }
 
     /// The last moment of every simulation.
