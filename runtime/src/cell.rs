@@ -18,9 +18,10 @@ use std::task::Context;
 
 use tokio::sync::oneshot;
 
+use crate::context::Doing;
 use crate::dead_letters::Reason;
 use crate::error::Refusal;
-use crate::failure::{Crash, Failure, drop_quietly};
+use crate::failure::{Crash, Failure, catch, drop_quietly};
 use crate::family::Family;
 use crate::mailbox::Mailbox;
 use crate::mailbox::inbox::{Figures, Inbox, Offered, Pushed, Urge};
@@ -77,8 +78,8 @@ pub(crate) enum Control {
     ChildRestarted { path: ActorPath, attempt: u64 },
     /// A child has failed and leaves the decision to its parent.
     Escalated { child: Arc<dyn AnyCell>, failure: Failure, crash: Crash },
-    /// A piped future has panicked.
-    PipeFailed(Failure),
+    /// Something that runs beside the actor and belongs to it has panicked: a piped future, a feed, a subscription.
+    FailedBeside(Doing, Failure),
     /// The last child is gone.
     Childless,
     /// A sibling's failure restarts this actor as well: halt, report, and wait for `Start`.
@@ -100,6 +101,34 @@ pub(crate) enum Watcher {
     Actor(Arc<dyn AnyCell>),
     /// Its drop is the notice.
     Future(oneshot::Sender<()>),
+    /// Called once; see [`Farewell`].
+    Call(Box<dyn FnOnce() + Send>),
+}
+
+/// Keeps a call in the list of those who are told when an actor has ended. Its drop takes the call out again.
+pub(crate) struct Farewell {
+    cell: Arc<dyn AnyCell>,
+    number: u64,
+}
+
+impl Farewell {
+    /// `told` runs in the task of the actor when that has ended, under no lock. If it has ended already, it is
+    /// dropped: who enters something under this has to look once more when it is entered.
+    pub(crate) fn new(cell: Arc<dyn AnyCell>, told: impl FnOnce() + Send + 'static) -> Self {
+        let number = cell.head().core.next_id();
+        drop(cell.head().watchers.add(number, Watcher::Call(Box::new(told))));
+        Self { cell, number }
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.cell.head().watchers.has_ended()
+    }
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        self.cell.head().watchers.remove(self.number);
+    }
 }
 
 /// What does not depend on the type of the messages.
@@ -124,6 +153,12 @@ impl Head {
                     watcher.control(Control::Terminated { id: self.id, path: self.path.clone() });
                 }
                 Watcher::Future(notice) => drop(notice),
+                Watcher::Call(call) => {
+                    // It may drop what belongs to a user.
+                    if let Err(failure) = catch(call) {
+                        tracing::warn!(path = %self.path, %failure, "something of a user panicked on drop");
+                    }
+                }
             }
         }
     }

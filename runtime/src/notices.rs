@@ -32,8 +32,8 @@ pub(crate) fn next_signal<A: Actor>(ctx: &mut Context<A>) -> Result<Option<Signa
         };
         match control {
             Control::Halt(crash) => return Err(Exit::Halt(crash)),
-            Control::PipeFailed(failure) => {
-                ctx.doing = Doing::Piped;
+            Control::FailedBeside(doing, failure) => {
+                ctx.doing = doing;
                 return Err(Exit::Failed(failure));
             }
             // Its parent may have restarted since, and the child with it.

@@ -373,8 +373,8 @@ impl<A: Actor> Body<A> {
                 Event::Look
             }
             Control::Childless => Event::Look,
-            Control::PipeFailed(failure) => {
-                let doing = std::mem::replace(&mut self.ctx.doing, Doing::Piped);
+            Control::FailedBeside(beside, failure) => {
+                let doing = std::mem::replace(&mut self.ctx.doing, beside);
                 self.report(&failure);
                 self.ctx.doing = doing;
                 Event::Look

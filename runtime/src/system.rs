@@ -25,9 +25,11 @@ use crate::dead_letters::DeadLetters;
 use crate::deadlines::Deadlines;
 use crate::env::Env;
 use crate::error::{LookupError, Refusal, SpawnError, StartError};
+use crate::event_bus::{EventBus, Topics};
 use crate::extension::{Extension, contained};
 use crate::failure::{Crash, install_panic_hook};
 use crate::guardian::Guardian;
+use crate::output::{Output, OutputStream};
 use crate::path::ActorPath;
 use crate::registry::Registry;
 use crate::shutdown::ShutdownReport;
@@ -66,6 +68,7 @@ pub(crate) struct Core {
     pub(crate) registry: Registry,
     pub(crate) deadlines: Arc<Deadlines>,
     dead_letters: DeadLetters,
+    pub(crate) topics: Topics,
     extensions: OnceLock<Vec<Arc<dyn Extension>>>,
     guardian: Mutex<Option<Arc<Guardian>>>,
     cause: OnceLock<Crash>,
@@ -220,6 +223,7 @@ impl Core {
         // The guardian holds the core: this ends the circle.
         drop(self.guardian.lock().take());
         self.dead_letters.end();
+        self.topics.end();
         tracing::info!(system = %self.name, %report, "system stopped");
         self.report.send_replace(Some(report));
     }
@@ -300,6 +304,16 @@ impl ActorSystem {
     /// The messages that could not be delivered.
     pub fn dead_letters(&self) -> &DeadLetters {
         &self.core.dead_letters
+    }
+
+    /// The events of this system: publish and subscribe by type.
+    pub fn events(&self) -> EventBus {
+        EventBus::of(self.core.clone())
+    }
+
+    /// An output with room for `capacity` values (at least 1: zero counts as 1), and the stream of what is emitted.
+    pub fn output<T: Send + 'static>(&self, capacity: usize) -> (Output<T>, OutputStream<T>) {
+        Output::new(capacity, self.core.clone())
     }
 
     /// The door to time and randomness.
@@ -491,6 +505,7 @@ impl SystemBuilder {
             registry: Registry::new(env.hasher()),
             deadlines: Deadlines::new(env.clone(), dead_letters.clone()),
             dead_letters,
+            topics: Topics::new(),
             extensions: OnceLock::new(),
             guardian: Mutex::new(None),
             cause: OnceLock::new(),
