@@ -117,7 +117,9 @@ where
             Err(undelivered) => told.refused.push((member.actor.clone(), undelivered)),
         };
         if let Some((last, others)) = members.split_last() {
-            others.iter().for_each(|member| tell(member, message.clone()));
+            for member in others {
+                tell(member, message.clone());
+            }
             tell(last, message);
         }
         told

@@ -68,7 +68,7 @@ impl<W> Watchers<W> {
     }
 
     #[cfg(all(test, not(omnitron_loom)))]
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match &*self.state.lock() {
             State::Waiting(list) => list.by_number.len(),
             State::Nobody | State::Ended => 0,
