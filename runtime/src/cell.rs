@@ -147,7 +147,10 @@ pub(crate) struct Head {
 impl Head {
     /// The actor has ended: all who wait for that learn it, once.
     pub(crate) fn tell_watchers(&self) {
-        for watcher in self.watchers.end() {
+        let (calls, others): (Vec<_>, Vec<_>) =
+            self.watchers.end().into_iter().partition(|watcher| matches!(watcher, Watcher::Call(_)));
+        // The calls first: whoever learns of the end finds that the actor has left its groups and subscriptions.
+        for watcher in calls.into_iter().chain(others) {
             match watcher {
                 Watcher::Actor(watcher) => {
                     watcher.control(Control::Terminated { id: self.id, path: self.path.clone() });

@@ -165,3 +165,30 @@ impl<K: Eq + Hash, M: Send + 'static> fmt::Debug for Groups<K, M> {
         f.debug_struct("Groups").field("len", &self.by_key.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(omnitron_loom)))]
+mod tests {
+    use super::*;
+    use crate::system::ActorSystem;
+    use crate::testkit::{Probe, Sim};
+
+    #[test]
+    fn who_has_left_and_groups_that_are_dropped_leave_nothing_with_the_actor() {
+        let sim = Sim::new(1);
+        sim.block_on(async {
+            let system = ActorSystem::builder("test").env(sim.env()).start().await.unwrap();
+            let probe = Probe::<()>::new(&system, "probe").unwrap();
+            let watchers = || probe.actor().cell.head().watchers.len();
+            let groups = Groups::new(system.env());
+            for _ in 0..3 {
+                assert!(groups.join(&1, probe.actor()) && !groups.join(&1, probe.actor()));
+                assert_eq!(watchers(), 1);
+                assert!(groups.leave(&1, probe.actor()));
+                assert_eq!(watchers(), 0);
+            }
+            groups.join(&1, probe.actor());
+            drop(groups);
+            assert_eq!(watchers(), 0);
+        });
+    }
+}

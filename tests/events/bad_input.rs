@@ -117,14 +117,37 @@ fn events_that_panic_on_drop_harm_no_publisher() {
         let drops = Arc::new(AtomicU64::new(0));
         sim.block_on(async {
             let system = system_in(&sim).await;
-            let stream = system.events().stream::<Bomb>(1, when_full);
-            for _ in 0..2 {
+            let stream = system.events().stream::<Bomb>(2, when_full);
+            for _ in 0..3 {
                 system.events().publish(Bomb(drops.clone())).unwrap();
             }
             assert_eq!(drops.load(Ordering::SeqCst), 1, "{when_full:?}");
             drop(stream);
-            assert_eq!(drops.load(Ordering::SeqCst), 2, "{when_full:?}");
+            assert_eq!(drops.load(Ordering::SeqCst), 3, "{when_full:?}");
             assert_eq!(system.events().subscribers::<Bomb>(), 0);
         });
     }
+}
+
+#[test]
+fn functions_that_panic_on_drop_harm_neither_publishers_nor_the_end_of_the_system() {
+    let sim = Sim::new(1);
+    let drops = Arc::new(AtomicU64::new(0));
+    sim.block_on(async {
+        let system = system_in(&sim).await;
+        let probe = Probe::new(&system, "probe").unwrap();
+        let subscribe = || {
+            let bomb = Bomb(drops.clone());
+            system.events().subscribe_with(probe.actor(), move |tick: Tick| {
+                let _still_here = &bomb;
+                tick
+            })
+        };
+        drop(subscribe());
+        subscribe().keep();
+        subscribe().keep();
+        assert_eq!(system.events().publish(Tick(0, 0)).unwrap(), 2);
+        system.shutdown().await;
+        assert_eq!(drops.load(Ordering::SeqCst), 3);
+    });
 }

@@ -106,10 +106,10 @@ impl EventBus {
                 topic.leave(number);
             }
         });
-        let subscriber = Arc::new(Actor { to: actor.clone(), map, missed: missed.clone(), farewell });
+        let subscriber = Arc::new(Actor::new(actor.clone(), map, missed.clone(), farewell));
         topic.enter(number, subscriber.clone());
         // An end that came before the entry found nothing to take out.
-        if subscriber.farewell.has_ended() {
+        if subscriber.has_ended() {
             topic.leave(number);
         }
         Subscription { seat: Some((topic, number)), missed }
@@ -295,4 +295,27 @@ impl Topics {
 fn typed<E: Clone + Send + 'static>(topic: Arc<dyn AnyTopic>) -> Option<Arc<Topic<E>>> {
     let any: Arc<dyn Any + Send + Sync> = topic;
     any.downcast().ok()
+}
+
+#[cfg(all(test, not(omnitron_loom)))]
+mod tests {
+    use super::*;
+    use crate::system::ActorSystem;
+    use crate::testkit::{Probe, Sim};
+
+    #[test]
+    fn a_subscription_that_has_ended_leaves_nothing_with_its_actor() {
+        let sim = Sim::new(1);
+        sim.block_on(async {
+            let system = ActorSystem::builder("test").env(sim.env()).start().await.unwrap();
+            let probe = Probe::<u8>::new(&system, "probe").unwrap();
+            let watchers = || probe.actor().cell.head().watchers.len();
+            for _ in 0..3 {
+                let subscription = system.events().subscribe(probe.actor());
+                assert_eq!(watchers(), 1);
+                drop(subscription);
+                assert_eq!(watchers(), 0);
+            }
+        });
+    }
 }

@@ -119,8 +119,11 @@ impl<E> Drop for Reader<E> {
         // Nobody is left who could ask why.
         self.0.close(EventsEnd::SystemStopped);
         let left = std::mem::take(&mut self.0.state.lock().events);
-        if let Err(failure) = drop_quietly(left) {
-            tracing::warn!(%failure, "an event panicked on drop");
+        // One by one: two that panic in the drop of all of them would end the process.
+        for event in left {
+            if let Err(failure) = drop_quietly(event) {
+                tracing::warn!(%failure, "an event panicked on drop");
+            }
         }
     }
 }

@@ -91,9 +91,7 @@ impl<E: Send + 'static> AnyTopic for Topic<E> {
     fn leave(&self, number: u64) {
         let left = self.subscribers.lock().as_mut().and_then(|roster| roster.leave(number));
         // Outside of the lock: the function of a subscriber is the user's, and so is its drop.
-        if let Err(failure) = drop_quietly(left) {
-            tracing::warn!(%failure, "the function of a subscription panicked on drop");
-        }
+        drop(left);
     }
 
     fn contains(&self, number: u64) -> bool {
@@ -105,22 +103,37 @@ impl<E: Send + 'static> AnyTopic for Topic<E> {
         for (_, subscriber) in &*roster.list() {
             subscriber.end();
         }
-        if let Err(failure) = drop_quietly(roster) {
-            tracing::warn!(%failure, "the function of a subscription panicked on drop");
-        }
     }
 }
 
 /// An actor that gets events as messages.
 pub(crate) struct Actor<M: Send + 'static, F> {
-    pub(crate) to: ActorRef<M>,
-    pub(crate) map: F,
-    pub(crate) missed: Arc<AtomicU64>,
+    to: ActorRef<M>,
+    /// Only ever missing while it is dropped.
+    map: Option<F>,
+    missed: Arc<AtomicU64>,
     /// Takes the subscription out when the actor has ended.
-    pub(crate) farewell: Farewell,
+    farewell: Farewell,
+}
+
+impl<M: Send + 'static, F> Drop for Actor<M, F> {
+    /// Whoever holds it last, perhaps a publisher, is not to blame for the drop of the function.
+    fn drop(&mut self) {
+        if let Err(failure) = drop_quietly(self.map.take()) {
+            tracing::warn!(path = %self.to.path(), %failure, "the function of a subscription panicked on drop");
+        }
+    }
 }
 
 impl<M: Send + 'static, F> Actor<M, F> {
+    pub(crate) fn new(to: ActorRef<M>, map: F, missed: Arc<AtomicU64>, farewell: Farewell) -> Self {
+        Self { to, map: Some(map), missed, farewell }
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.farewell.has_ended()
+    }
+
     /// What became of an event. A panic of the function, or of the mailbox's ranking, is a failure of the actor.
     fn settle(&self, sent: Result<Result<(), Undelivered<M>>, Failure>) -> Taken {
         let (message, reason) = match sent {
@@ -151,13 +164,15 @@ where
     F: Fn(E) -> M + Send + Sync,
 {
     fn offer(&self, event: E) -> Taken {
-        self.settle(catch(|| self.to.tell((self.map)(event))))
+        let Some(map) = &self.map else { return Taken::Gone };
+        self.settle(catch(|| self.to.tell(map(event))))
     }
 
     /// A `send` brings its own limit inside a handler.
     fn wait(&self, event: E, _: Option<Sleep>) -> BoxFuture<'_, Taken> {
         async move {
-            let sent = async { self.to.send((self.map)(event)).await };
+            let Some(map) = &self.map else { return Taken::Gone };
+            let sent = async { self.to.send(map(event)).await };
             self.settle(catch_future(pin!(sent)).await)
         }
         .boxed()
