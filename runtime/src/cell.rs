@@ -112,16 +112,18 @@ pub(crate) struct Farewell {
 }
 
 impl Farewell {
-    /// `told` runs in the task of the actor when that has ended, under no lock. If it has ended already, it is
-    /// dropped: who enters something under this has to look once more when it is entered.
+    /// `told` runs in the task of the actor at its very end, before anybody else learns of that, under no lock. If it is
+    /// too late for that, `told` is dropped.
     pub(crate) fn new(cell: Arc<dyn AnyCell>, told: impl FnOnce() + Send + 'static) -> Self {
         let number = cell.head().core.next_id();
         drop(cell.head().watchers.add(number, Watcher::Call(Box::new(told))));
         Self { cell, number }
     }
 
-    pub(crate) fn has_ended(&self) -> bool {
-        self.cell.head().watchers.has_ended()
+    /// Whether the call was made, is just being made, or will never be. Who enters somewhere what the call is to take out
+    /// asks this afterwards: the call may have come before.
+    pub(crate) fn is_over(&self) -> bool {
+        !self.cell.head().watchers.contains(self.number)
     }
 }
 
@@ -147,20 +149,26 @@ pub(crate) struct Head {
 impl Head {
     /// The actor has ended: all who wait for that learn it, once.
     pub(crate) fn tell_watchers(&self) {
-        let (calls, others): (Vec<_>, Vec<_>) =
-            self.watchers.end().into_iter().partition(|watcher| matches!(watcher, Watcher::Call(_)));
         // The calls first: whoever learns of the end finds that the actor has left its groups and subscriptions.
-        for watcher in calls.into_iter().chain(others) {
-            match watcher {
-                Watcher::Actor(watcher) => {
-                    watcher.control(Control::Terminated { id: self.id, path: self.path.clone() });
-                }
-                Watcher::Future(notice) => drop(notice),
-                Watcher::Call(call) => {
-                    // It may drop what belongs to a user.
-                    if let Err(failure) = catch(call) {
-                        tracing::warn!(path = %self.path, %failure, "something of a user panicked on drop");
-                    }
+        let rest = loop {
+            match self.watchers.end(|watcher| matches!(watcher, Watcher::Call(_))) {
+                Ok(rest) => break rest,
+                Err(calls) => calls.into_iter().for_each(|call| self.tell(call)),
+            }
+        };
+        rest.into_iter().for_each(|watcher| self.tell(watcher));
+    }
+
+    fn tell(&self, watcher: Watcher) {
+        match watcher {
+            Watcher::Actor(watcher) => {
+                watcher.control(Control::Terminated { id: self.id, path: self.path.clone() });
+            }
+            Watcher::Future(notice) => drop(notice),
+            Watcher::Call(call) => {
+                // It may drop what belongs to a user.
+                if let Err(failure) = catch(call) {
+                    tracing::warn!(path = %self.path, %failure, "something of a user panicked on drop");
                 }
             }
         }

@@ -86,7 +86,7 @@ where
             return false;
         }
         // An end that came before the entry found nothing to take out.
-        let ended = member.farewell.has_ended();
+        let ended = member.farewell.is_over();
         if ended {
             drop(take(&self.by_key, key, id));
         }

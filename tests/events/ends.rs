@@ -202,3 +202,65 @@ fn who_waits_for_a_stream_is_released_when_the_system_stops() {
         assert_eq!(taken.unwrap(), 0);
     });
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_real_threads_subscribers_that_come_and_go_while_others_publish_leave_nothing_behind() {
+    let system = ActorSystem::start("threads").await.unwrap();
+    let bus = system.events();
+    let groups = Groups::new(system.env());
+    let (over, mut done) = tokio::sync::mpsc::channel::<()>(1);
+    for publisher in 0..2 {
+        let (bus, groups, over) = (bus.clone(), groups.clone(), over.clone());
+        system.env().spawn(|| "publisher".to_owned(), async move {
+            for number in 0..2_000 {
+                bus.publish(Tick(publisher, number)).unwrap();
+                bus.publish_waiting(Tick(publisher, number)).await.unwrap();
+                let _who_has_ended_meanwhile = groups.tell_all(&0, Tick(publisher, number));
+                tokio::task::yield_now().await;
+            }
+            drop(over);
+        });
+    }
+    drop(over);
+    for round in 0..200 {
+        let probe = Probe::<Tick>::new(&system, "probe").unwrap();
+        bus.subscribe(probe.actor()).keep();
+        groups.join(&0, probe.actor());
+        let mut stream = bus.stream::<Tick>(1, WhenFull::DropOldest);
+        let mut ends = bus.stream::<Tick>(1, WhenFull::End);
+        if round % 2 == 0 {
+            stream.try_recv();
+            ends.try_recv();
+        }
+        let subscription = bus.subscribe(probe.actor());
+        probe.actor().stop().await;
+        assert!(
+            !subscription.is_active() && groups.is_empty(),
+            "who learns of the end finds that it has left"
+        );
+    }
+    assert_eq!(done.recv().await, None);
+    assert_eq!(bus.subscribers::<Tick>(), 0);
+    system.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_real_threads_who_subscribes_to_an_actor_that_just_ends_leaves_nothing_behind() {
+    let system = ActorSystem::start("threads").await.unwrap();
+    let bus = system.events();
+    let groups = Groups::new(system.env());
+    for _ in 0..1_000 {
+        let probe = Probe::<Tick>::new(&system, "probe").unwrap();
+        let (done, over) = tokio::sync::oneshot::channel();
+        let (events, group, actor) = (bus.clone(), groups.clone(), probe.actor().clone());
+        system.env().spawn(|| "subscriber".to_owned(), async move {
+            events.subscribe(&actor).keep();
+            group.join(&0, &actor);
+            let _ = done.send(());
+        });
+        probe.actor().stop().await;
+        over.await.unwrap();
+        assert_eq!((bus.subscribers::<Tick>(), groups.len()), (0, 0));
+    }
+    system.shutdown().await;
+}

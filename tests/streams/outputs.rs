@@ -195,3 +195,23 @@ fn the_output_of_one_actor_feeds_another() {
         assert_eq!((emitted, diary.read()), (None, ["0", "1", "2", "3", "end"].map(String::from).to_vec()));
     });
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_real_threads_what_one_actor_emits_is_fed_to_another_to_the_last_value_and_in_order() {
+    const VALUES: u32 = 20_000;
+    let system = ActorSystem::start("threads").await.unwrap();
+    let source = source(&system);
+    let stream = source.ask(|reply| Do::Open(3, reply)).await.unwrap();
+    let (eater, diary) = crate::eater(&system, Duration::ZERO, Mailbox::bounded(2));
+    let feed = eater.feed(stream, crate::Food::Item, || crate::Food::End);
+    let within = Duration::from_secs(60);
+    assert_eq!(source.ask(|reply| Do::Emit(VALUES, reply)).within(within).await.unwrap(), None);
+    source.stop().await;
+    while !feed.is_ended() {
+        tokio::task::yield_now().await;
+    }
+    eater.drain().await;
+    let expected = (0..VALUES).map(|number| number.to_string()).chain(["end".to_owned()]);
+    assert!(diary.read().into_iter().eq(expected));
+    system.shutdown().await;
+}

@@ -109,7 +109,7 @@ impl EventBus {
         let subscriber = Arc::new(Actor::new(actor.clone(), map, missed.clone(), farewell));
         topic.enter(number, subscriber.clone());
         // An end that came before the entry found nothing to take out.
-        if subscriber.has_ended() {
+        if subscriber.is_over() {
             topic.leave(number);
         }
         Subscription { seat: Some((topic, number)), missed }
@@ -299,7 +299,6 @@ fn typed<E: Clone + Send + 'static>(topic: Arc<dyn AnyTopic>) -> Option<Arc<Topi
 
 #[cfg(all(test, not(omnitron_loom)))]
 mod tests {
-    use super::*;
     use crate::system::ActorSystem;
     use crate::testkit::{Probe, Sim};
 

@@ -130,8 +130,9 @@ impl<M: Send + 'static, F> Actor<M, F> {
         Self { to, map: Some(map), missed, farewell }
     }
 
-    pub(crate) fn has_ended(&self) -> bool {
-        self.farewell.has_ended()
+    /// Whether the actor has ended, or is just taking the subscription out.
+    pub(crate) fn is_over(&self) -> bool {
+        self.farewell.is_over()
     }
 
     /// What became of an event. A panic of the function, or of the mailbox's ranking, is a failure of the actor.
