@@ -156,7 +156,9 @@ impl Head {
                 Err(calls) => calls.into_iter().for_each(|call| self.tell(call)),
             }
         };
-        rest.into_iter().for_each(|watcher| self.tell(watcher));
+        for watcher in rest {
+            self.tell(watcher);
+        }
     }
 
     fn tell(&self, watcher: Watcher) {

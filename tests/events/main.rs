@@ -107,8 +107,8 @@ fn every_subscriber_gets_every_event_once_and_in_the_order_of_its_publisher() {
             let (read, _) = futures_util::future::join(reader, join_all(publishers)).await;
             sim.env().sleep(SOON).await;
             let seconds: Vec<Tick> = sent(&mut second).into_iter().map(|(a, b)| Tick(a, b)).collect();
-            let rooms: Vec<Tick> = std::iter::from_fn(|| roomy.try_recv()).collect();
-            for all in [read, sent(&mut first), seconds, rooms] {
+            let waited: Vec<Tick> = std::iter::from_fn(|| roomy.try_recv()).collect();
+            for all in [read, sent(&mut first), seconds, waited] {
                 assert_eq!(all.len(), 30, "seed {seed}");
                 for publisher in 0..3 {
                     let numbers = all.iter().filter(|tick| tick.0 == publisher).map(|tick| tick.1);

@@ -204,7 +204,7 @@ async fn on_real_threads_what_one_actor_emits_is_fed_to_another_to_the_last_valu
     let stream = source.ask(|reply| Do::Open(3, reply)).await.unwrap();
     let (eater, diary) = crate::eater(&system, Duration::ZERO, Mailbox::bounded(2));
     let feed = eater.feed(stream, crate::Food::Item, || crate::Food::End);
-    let within = Duration::from_secs(60);
+    let within = Duration::from_mins(1);
     assert_eq!(source.ask(|reply| Do::Emit(VALUES, reply)).within(within).await.unwrap(), None);
     source.stop().await;
     while !feed.is_ended() {
