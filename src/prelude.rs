@@ -4,7 +4,8 @@
 pub use omnitron_macros::actor;
 pub use omnitron_runtime::{
     Acted, Actor, ActorPath, ActorRef, ActorSystem, Ask, AskError, Backoff, ConsistentHash, Context, Crash,
-    DeadLetter, DeadLetters, Directive, During, Extension, Failure, IntoSpawn, LookupError, Mailbox,
-    Overflow, Phase, Reason, Refusal, ReplyTo, Router, ShutdownReport, Signal, Spawn, SpawnError, StartError,
-    StashFull, Supervision, SystemStats, Timers, TryAsk, Undelivered, WhenSpent,
+    DeadLetter, DeadLetters, Directive, During, EventBus, Events, Extension, Failure, Feed, Groups,
+    IntoSpawn, LookupError, Mailbox, Output, OutputStream, Overflow, Phase, Reason, Refusal, ReplyTo, Router,
+    ShutdownReport, Signal, Spawn, SpawnError, StartError, StashFull, Subscription, Supervision, SystemStats,
+    Timers, TryAsk, Undelivered, WhenFull, WhenSpent,
 };

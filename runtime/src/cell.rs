@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use crate::context::Doing;
 use crate::dead_letters::Reason;
 use crate::error::Refusal;
-use crate::failure::{Crash, Failure, drop_quietly};
+use crate::failure::{Crash, Failure, catch, drop_quietly};
 use crate::family::Family;
 use crate::foreign::Foreign;
 use crate::mailbox::Mailbox;
@@ -79,8 +79,8 @@ pub(crate) enum Control {
     ChildRestarted { path: ActorPath, attempt: u64 },
     /// A child has failed and leaves the decision to its parent.
     Escalated { child: Arc<dyn AnyCell>, failure: Failure, crash: Crash },
-    /// What ran beside the actor has failed.
-    BesideFailed(Doing, Failure),
+    /// Something that runs beside the actor and belongs to it has panicked: a piped future, a feed, a subscription.
+    FailedBeside(Doing, Failure),
     /// The last child is gone.
     Childless,
     /// A sibling's failure restarts this actor as well: halt, report, and wait for `Start`.
@@ -108,6 +108,36 @@ pub(crate) enum Watcher {
     Actor(Arc<dyn AnyCell>),
     /// Its drop is the notice.
     Future(oneshot::Sender<()>),
+    /// Called once; see [`Farewell`].
+    Call(Box<dyn FnOnce() + Send>),
+}
+
+/// Keeps a call in the list of those who are told when an actor has ended. Its drop takes the call out again.
+pub(crate) struct Farewell {
+    cell: Arc<dyn AnyCell>,
+    number: u64,
+}
+
+impl Farewell {
+    /// `told` runs in the task of the actor at its very end, before anybody else learns of that, under no lock. If it is
+    /// too late for that, `told` is dropped.
+    pub(crate) fn new(cell: Arc<dyn AnyCell>, told: impl FnOnce() + Send + 'static) -> Self {
+        let number = cell.head().core.next_id();
+        drop(cell.head().watchers.add(number, Watcher::Call(Box::new(told))));
+        Self { cell, number }
+    }
+
+    /// Whether the call was made, is just being made, or will never be. Who enters somewhere what the call is to take out
+    /// asks this afterwards: the call may have come before.
+    pub(crate) fn is_over(&self) -> bool {
+        !self.cell.head().watchers.contains(self.number)
+    }
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        self.cell.head().watchers.remove(self.number);
+    }
 }
 
 /// What does not depend on the type of the messages.
@@ -126,12 +156,29 @@ pub(crate) struct Head {
 impl Head {
     /// The actor has ended: all who wait for that learn it, once.
     pub(crate) fn tell_watchers(&self) {
-        for watcher in self.watchers.end() {
-            match watcher {
-                Watcher::Actor(watcher) => {
-                    watcher.control(Control::Terminated { id: self.id, path: self.path.clone() });
+        // The calls first: whoever learns of the end finds that the actor has left its groups and subscriptions.
+        let rest = loop {
+            match self.watchers.end(|watcher| matches!(watcher, Watcher::Call(_))) {
+                Ok(rest) => break rest,
+                Err(calls) => calls.into_iter().for_each(|call| self.tell(call)),
+            }
+        };
+        for watcher in rest {
+            self.tell(watcher);
+        }
+    }
+
+    fn tell(&self, watcher: Watcher) {
+        match watcher {
+            Watcher::Actor(watcher) => {
+                watcher.control(Control::Terminated { id: self.id, path: self.path.clone() });
+            }
+            Watcher::Future(notice) => drop(notice),
+            Watcher::Call(call) => {
+                // It may drop what belongs to a user.
+                if let Err(failure) = catch(call) {
+                    tracing::warn!(path = %self.path, %failure, "something of a user panicked on drop");
                 }
-                Watcher::Future(notice) => drop(notice),
             }
         }
     }

@@ -246,7 +246,7 @@ impl<C: ConcurrentActor> Actor for Crew<C> {
         ctx.run_beside("handler", handler, move |outcome| {
             // First the failure, then the place: the next message meets what supervision decided.
             if let Err(failure) = outcome.flatten() {
-                beside.cell.control(Control::BesideFailed(Doing::Running, failure));
+                beside.cell.control(Control::FailedBeside(Doing::Running, failure));
             }
             drop(beside);
         });

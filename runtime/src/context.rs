@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Instant;
 
 use futures_util::FutureExt;
@@ -16,7 +16,7 @@ use crate::cell::{AnyCell, Cell, Control, Envelope, Watcher};
 use crate::dead_letters::Reason;
 use crate::env::Env;
 use crate::error::{Refusal, SpawnError, StashFull};
-use crate::failure::{During, Failure, catch, drop_quietly};
+use crate::failure::{During, Failure, catch, catch_future, drop_quietly};
 use crate::health::{CheckResult, Health, HealthError};
 use crate::mailbox::ring::Ring;
 use crate::path::ActorPath;
@@ -90,6 +90,7 @@ pub(crate) enum Doing {
     Restarting,
     Stopping,
     Piped,
+    Fed,
     Supervising,
 }
 
@@ -103,6 +104,7 @@ impl Doing {
             Self::Restarting => During::Restarting,
             Self::Stopping | Self::Nothing => During::Stopping,
             Self::Piped => During::Piped,
+            Self::Fed => During::Fed,
             Self::Supervising => During::Supervising,
         }
     }
@@ -337,12 +339,11 @@ impl<A: Actor> Context<A> {
         let env = cell.head().core.env.clone();
         let mut work = Box::pin(future);
         env.spawn(|| format!("{} {what}", self.path()), async move {
-            let polled = poll_fn(|cx| match catch(|| work.as_mut().poll(cx)) {
-                Ok(Poll::Pending) => Poll::Pending,
-                Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-                Err(failure) => Poll::Ready(Err(failure)),
-            });
-            match Abortable::new(polled, registration).await {
+            let ended = {
+                let polled = pin!(catch_future(work.as_mut()));
+                Abortable::new(polled, registration).await
+            };
+            match ended {
                 Ok(output) => done(output),
                 Err(_) => drop(done),
             }
@@ -386,7 +387,7 @@ impl<M: Send + 'static> Room<M> {
 
     fn fail(self, failure: Failure) {
         if let Some(cell) = &self.cell {
-            cell.control(Control::BesideFailed(Doing::Piped, failure));
+            cell.control(Control::FailedBeside(Doing::Piped, failure));
         }
     }
 }

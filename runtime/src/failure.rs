@@ -8,8 +8,11 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::error::Error;
 use std::fmt;
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::{Arc, Once};
+use std::task::Poll;
 use std::time::Duration;
 
 use crate::path::ActorPath;
@@ -194,6 +197,8 @@ pub enum During {
     Stopping,
     /// A future piped to it.
     Piped,
+    /// A stream that feeds it, or the function that makes its messages of the items of a stream or of events.
+    Fed,
     /// A child failed and escalated.
     Supervising,
 }
@@ -208,6 +213,7 @@ impl fmt::Display for During {
             Self::Restarting => f.write_str("while restarting"),
             Self::Stopping => f.write_str("while stopping"),
             Self::Piped => f.write_str("in a future piped to it"),
+            Self::Fed => f.write_str("in what feeds it"),
             Self::Supervising => f.write_str("in a child"),
         }
     }
@@ -323,6 +329,15 @@ pub(crate) fn install_panic_hook() {
 /// Calls what belongs to a user, and survives a panic in it, also where no handler of an actor runs.
 pub(crate) fn catch<T>(call: impl FnOnce() -> T) -> Result<T, Failure> {
     catch_raw(call).map_err(Failure::panicked)
+}
+
+/// Polls what belongs to a user, and survives a panic in it. It must not be polled again after one.
+pub(crate) async fn catch_future<F: Future>(mut future: Pin<&mut F>) -> Result<F::Output, Failure> {
+    poll_fn(|cx| match catch(|| future.as_mut().poll(cx)) {
+        Ok(polled) => polled.map(Ok),
+        Err(failure) => Poll::Ready(Err(failure)),
+    })
+    .await
 }
 
 fn catch_raw<T>(call: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {

@@ -32,7 +32,7 @@ pub(crate) fn next_signal<A: Actor>(ctx: &mut Context<A>) -> Result<Option<Signa
         };
         match control {
             Control::Halt(crash) => return Err(Exit::Halt(crash)),
-            Control::BesideFailed(doing, failure) => {
+            Control::FailedBeside(doing, failure) => {
                 ctx.doing = doing;
                 return Err(Exit::Failed(failure));
             }

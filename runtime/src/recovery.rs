@@ -379,8 +379,8 @@ impl<A: Actor> Body<A> {
                 Event::Look
             }
             Control::Childless => Event::Look,
-            Control::BesideFailed(doing, failure) => {
-                let doing = std::mem::replace(&mut self.ctx.doing, doing);
+            Control::FailedBeside(beside, failure) => {
+                let doing = std::mem::replace(&mut self.ctx.doing, beside);
                 self.report(&failure);
                 self.ctx.doing = doing;
                 Event::Look

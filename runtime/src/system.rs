@@ -26,11 +26,13 @@ use crate::dead_letters::DeadLetters;
 use crate::deadlines::Deadlines;
 use crate::env::{Env, Hashers};
 use crate::error::{LookupError, Refusal, SpawnError, StartError};
+use crate::event_bus::{EventBus, Topics};
 use crate::extension::{Extension, contained};
 use crate::failure::{Crash, install_panic_hook};
 use crate::guardian::Guardian;
 use crate::health::{Checks, Health};
 use crate::inspection::Inspection;
+use crate::output::{Output, OutputStream};
 use crate::path::ActorPath;
 use crate::registry::Registry;
 use crate::shutdown::ShutdownReport;
@@ -77,6 +79,7 @@ pub(crate) struct Core {
     pub(crate) deadlines: Arc<Deadlines>,
     dead_letters: DeadLetters,
     pub(crate) health: Checks,
+    pub(crate) topics: Topics,
     extensions: OnceLock<Vec<Arc<dyn Extension>>>,
     guardian: Mutex<Option<Arc<Guardian>>>,
     cause: OnceLock<Crash>,
@@ -293,6 +296,7 @@ impl Core {
         drop(self.leash.lock().take());
         self.health.end();
         self.dead_letters.end();
+        self.topics.end();
         tracing::info!(system = %self.name, %report, "system stopped");
         self.report.send_replace(Some(report));
     }
@@ -379,6 +383,16 @@ impl ActorSystem {
     /// Whether the system is live and ready, and the checks that say so.
     pub fn health(&self) -> Health {
         Health::of(self.core.clone())
+    }
+
+    /// The events of this system: publish and subscribe by type.
+    pub fn events(&self) -> EventBus {
+        EventBus::of(self.core.clone())
+    }
+
+    /// An output with room for `capacity` values (at least 1: zero counts as 1), and the stream of what is emitted.
+    pub fn output<T: Send + 'static>(&self, capacity: usize) -> (Output<T>, OutputStream<T>) {
+        Output::new(capacity, self.core.clone())
     }
 
     /// The door to time and randomness.
@@ -598,6 +612,7 @@ impl SystemBuilder {
             deadlines: Deadlines::new(env.clone(), dead_letters.clone()),
             dead_letters,
             health: Checks::new(),
+            topics: Topics::new(),
             extensions: OnceLock::new(),
             guardian: Mutex::new(None),
             cause: OnceLock::new(),

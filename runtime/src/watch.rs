@@ -49,6 +49,11 @@ impl<W> Watchers<W> {
         Ok(())
     }
 
+    /// Whether a watcher is in the list, and so will be told.
+    pub(crate) fn contains(&self, number: u64) -> bool {
+        matches!(&*self.state.lock(), State::Waiting(list) if list.by_number.contains_key(&number))
+    }
+
     /// Takes a watcher out again, if it is in.
     pub(crate) fn remove(&self, number: u64) {
         let mut state = self.state.lock();
@@ -60,15 +65,28 @@ impl<W> Watchers<W> {
     }
 
     /// The actor has ended: returns those who are to be told. The second time there are none.
-    pub(crate) fn end(&self) -> Vec<W> {
-        match std::mem::replace(&mut *self.state.lock(), State::Ended) {
+    ///
+    /// # Errors
+    ///
+    /// Those who are to be told `first`, taken out, where there are any: the list has not ended. Call again when they have
+    /// been told; so nobody learns of the end before them.
+    pub(crate) fn end(&self, first: impl Fn(&W) -> bool) -> Result<Vec<W>, Vec<W>> {
+        let mut state = self.state.lock();
+        if let State::Waiting(list) = &mut *state {
+            let before: Vec<W> =
+                list.by_number.extract_if(.., |_, watcher| first(watcher)).map(|(_, it)| it).collect();
+            if !before.is_empty() {
+                return Err(before);
+            }
+        }
+        Ok(match std::mem::replace(&mut *state, State::Ended) {
             State::Waiting(list) => list.by_number.into_values().collect(),
             State::Nobody | State::Ended => Vec::new(),
-        }
+        })
     }
 
     #[cfg(all(test, not(omnitron_loom)))]
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match &*self.state.lock() {
             State::Waiting(list) => list.by_number.len(),
             State::Nobody | State::Ended => 0,

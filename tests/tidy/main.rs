@@ -26,6 +26,7 @@ const PURE: &[&str] = &[
     "runtime/src/mailbox/overflow.rs",
     "runtime/src/pace.rs",
     "runtime/src/path.rs",
+    "runtime/src/roster.rs",
     "runtime/src/router/hash_ring.rs",
     "runtime/src/shutdown.rs",
     "runtime/src/supervision/backoff.rs",

@@ -12,6 +12,7 @@ use super::Watchers;
 use crate::mailbox::Mailbox;
 use crate::mailbox::inbox::{Inbox, Next};
 use crate::mailbox::ring::Ring;
+use crate::sync::Mutex;
 use crate::sync::model::{block_on, explore};
 
 const WATCHED: u64 = 1;
@@ -68,7 +69,7 @@ impl Watcher {
 fn ends(list: &List) -> thread::JoinHandle<()> {
     let list = list.clone();
     thread::spawn(move || {
-        for watcher in list.end() {
+        for watcher in list.end(|_| false).into_iter().flatten() {
             assert!(watcher.control(WATCHED).is_ok());
         }
     })
@@ -130,5 +131,33 @@ fn the_end_itself_happens_once() {
         end.join().unwrap();
         again.join().unwrap();
         assert_eq!(watcher.count(), 0);
+    });
+}
+
+/// What a subscription and a group do: enter, and be taken out by the end, whichever comes first.
+#[test]
+fn what_is_entered_while_its_actor_ends_is_taken_out_before_anybody_learns_of_the_end() {
+    const CALL: u64 = 3;
+    explore(|| {
+        let watchers = Arc::new(Watchers::new());
+        let entries = Arc::new(Mutex::new(BTreeSet::new()));
+        let (list, taken) = (watchers.clone(), entries.clone());
+        let end = thread::spawn(move || {
+            while let Err(calls) = list.end(|()| true) {
+                for () in calls {
+                    taken.lock().remove(&CALL);
+                }
+            }
+        });
+        let _ = watchers.add(CALL, ());
+        entries.lock().insert(CALL);
+        if !watchers.contains(CALL) {
+            entries.lock().remove(&CALL);
+        }
+        if watchers.has_ended() {
+            assert!(entries.lock().is_empty(), "who learns of the end finds nothing");
+        }
+        end.join().unwrap();
+        assert!(entries.lock().is_empty());
     });
 }

@@ -111,10 +111,10 @@ fn a_list_that_has_ended_gives_watchers_back_and_ends_only_once() {
     watchers.remove(2);
     watchers.remove(3);
     assert!(!watchers.has_ended());
-    assert_eq!(watchers.end(), ["one"]);
+    assert_eq!(watchers.end(|_| false), Ok(vec!["one"]));
     assert!(watchers.has_ended());
     assert_eq!(watchers.add(4, "four"), Err("four"));
-    assert_eq!(watchers.end(), [""; 0]);
+    assert_eq!(watchers.end(|_| false), Ok(vec![]));
 }
 
 #[test]
@@ -132,4 +132,16 @@ fn who_waits_for_an_end_and_gives_up_leaves_nothing_behind() {
         waits.await;
         assert!(target.is_stopped());
     });
+}
+
+#[test]
+fn those_who_are_told_first_are_told_before_anybody_can_learn_of_the_end() {
+    let watchers = Watchers::new();
+    assert_eq!((watchers.add(1, "future"), watchers.add(2, "call")), (Ok(()), Ok(())));
+    assert_eq!(watchers.end(|&it| it == "call"), Err(vec!["call"]));
+    assert!(!watchers.has_ended());
+    assert_eq!(watchers.add(3, "call"), Ok(()), "a call that comes meanwhile is told first as well");
+    assert_eq!(watchers.end(|&it| it == "call"), Err(vec!["call"]));
+    assert_eq!(watchers.end(|&it| it == "call"), Ok(vec!["future"]));
+    assert!(watchers.has_ended());
 }
