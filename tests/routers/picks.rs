@@ -1,6 +1,7 @@
 //! Who gets a message?
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use omnitron::prelude::*;
 
@@ -200,5 +201,28 @@ fn a_router_that_waits_for_room_chooses_again_when_a_routee_comes() {
     assert_eq!(world.seen.all(), []);
     world.resize(&control, 2);
     world.sim.run_until_idle();
+    // At once; and the third of them found both full, and looked again.
+    assert_eq!(world.seen.of("1"), [2, 3]);
+    world.sim.advance(Duration::from_millis(10));
     assert_eq!(world.seen.of("1"), [2, 3, 4]);
+}
+
+#[test]
+fn a_routee_that_is_stuck_does_not_hold_up_the_messages_of_the_others() {
+    for route in [Routing::round_robin(), Routing::random(), Routing::least_loaded()] {
+        let world = World::new(1);
+        let label = format!("{route:?}");
+        let (pool, control) = small(&world, 2, route);
+        let [stuck, _] = &control.routees()[..] else { panic!("two") };
+        stuck.tell(Job::busy(100, Duration::from_hours(10))).unwrap();
+        stuck.tell(Job::note(101)).unwrap();
+        let sent = world.begin(async move {
+            for number in 0..50 {
+                pool.send(Job::busy(number, Duration::from_millis(1))).await.unwrap();
+            }
+        });
+        world.sim.advance(SECOND);
+        assert_eq!(world.seen.of("1"), (0..50).collect::<Vec<_>>(), "{label}");
+        drop(sent);
+    }
 }

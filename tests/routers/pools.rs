@@ -40,13 +40,26 @@ fn a_pool_that_removes_those_that_end_goes_on_without_them() {
 }
 
 #[test]
-fn messages_that_meet_only_routees_on_their_way_out_wait_for_the_replacements() {
-    let world = World::new(1);
-    let (pool, control) = world.pool(2, Routing::round_robin());
-    control.routees().iter().for_each(|routee| drop(routee.stop()));
-    world.tell(&pool, 0..6);
-    assert_eq!(world.seen.numbers(), (0..6).collect::<Vec<_>>());
-    assert_eq!(world.system.stats().dead_letters, 0);
+fn messages_that_meet_only_routees_that_have_ended_wait_for_the_replacements() {
+    for seed in 0..20 {
+        let world = World::new(seed);
+        let route = [Routing::round_robin(), Routing::least_loaded(), Routing::consistent_hash(Job::number)];
+        for (index, route) in route.into_iter().enumerate() {
+            let pool = Router::pool(2, route, world.workers());
+            let control = pool.control();
+            let pool = world.system.spawn(&format!("pool-{index}"), pool).unwrap();
+            world.sim.run_until_idle();
+            world.sim.block_on(async {
+                for routee in control.routees() {
+                    routee.stop().await;
+                }
+                (0..6).for_each(|number| pool.tell(Job::note(number)).unwrap());
+            });
+            world.sim.run_until_idle();
+        }
+        assert_eq!(world.seen.numbers().len(), 18, "seed {seed}");
+        assert_eq!(world.system.stats().dead_letters, 0);
+    }
 }
 
 #[test]

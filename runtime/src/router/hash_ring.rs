@@ -205,6 +205,9 @@ mod tests {
     }
 
     proptest! {
+        // Big rings in an unoptimised build: fewer cases than usual.
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
         #[test]
         fn whoever_came_and_went_and_whatever_the_weights_nobody_owns_twice_its_fair_part(
             routees in weighted(),

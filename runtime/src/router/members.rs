@@ -11,6 +11,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use parking_lot::Mutex;
@@ -136,17 +137,19 @@ impl<M: Send + 'static> Members<M> {
         self.renew();
     }
 
-    /// Sends to a routee that has no room, until it has, or until the table is another one: perhaps there is somebody
-    /// with more room. Gives the message back if it was not taken.
+    /// Sends to a routee that has no room, until it has, until the table is another one, or as long as `patience`
+    /// lasts: perhaps there is somebody with more room. Gives the message back if it was not taken.
     pub(crate) async fn wait_for_room(
         &mut self,
         routee: &ActorRef<M>,
         message: M,
+        patience: Option<Duration>,
     ) -> Result<Option<M>, Failure> {
         let mut sending = routee.send(message);
+        let patience = self.env().sleep(patience.unwrap_or(Duration::MAX));
         let settled = {
             let changed = pin!(self.tables.changed());
-            match select(&mut sending, changed).await {
+            match select(&mut sending, select(changed, patience)).await {
                 Either::Left((settled, _)) => Some(settled),
                 Either::Right(_) => None,
             }

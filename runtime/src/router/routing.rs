@@ -11,6 +11,7 @@ use std::fmt;
 use std::future::Future;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::members::{Members, Table, has_gone};
 use super::pick::{self, Rotation};
@@ -18,6 +19,10 @@ use crate::actor_ref::ActorRef;
 use crate::env::Hashers;
 use crate::error::{Refusal, Undelivered};
 use crate::failure::Failure;
+
+/// The wait for one full routee before the others are looked at again: one that is stuck does not hold up the router.
+/// Long enough for a busy routee to make room for many messages, which then find it without a wait.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 /// How a router treats its messages: a [`Routing`] or a [`FirstReply`](crate::FirstReply). Closed: others cannot
 /// implement it.
@@ -60,8 +65,9 @@ impl<M> From<Failure> for Unrouted<M> {
 /// Which routee gets a message.
 ///
 /// A routee whose mailbox is full is passed over by the first three, as long as another has room (one whose mailbox
-/// [drops](crate::Overflow) always has). When none has, the router waits for the one whose turn it is; meanwhile its
-/// own mailbox fills, and its senders wait or are refused in turn. It chooses again when routees come or go.
+/// [drops](crate::Overflow) always has). When none has, the router waits for the one whose turn it is, and looks at the
+/// others again every 10 ms and when routees come or go; meanwhile its own mailbox fills, and its senders wait or are
+/// refused in turn.
 #[must_use = "a routing does nothing until a router has it"]
 pub struct Routing<M> {
     kind: Kind<M>,
@@ -111,7 +117,7 @@ impl<M> Routing<M> {
     /// A key belongs to a routee by its hash, on a ring on which every routee owns 64 points per unit of its weight:
     ///
     /// * **Balance.** Of up to 256 routees of one weight, none owns more than 1.43 times its fair part of all hashes;
-    ///   with weights, and with gaps where routees have left, none (of up to 64) owns more than twice its fair part.
+    ///   with weights, and with gaps where routees have left, none (of up to 32) owns more than twice its fair part.
     ///   How evenly *messages* spread depends on the keys besides.
     /// * **What moves.** When a routee comes, keys move to it, and none between the others. When one leaves, its keys
     ///   move, and no others.
@@ -202,16 +208,19 @@ impl<M: Send + 'static> Route<M> for Routing<M> {
             Kind::ConsistentHash(key) => Some(key(&message, &members.hashers)),
             _ => None,
         };
+        let patience = hash.is_none().then_some(PATIENCE);
         loop {
             members.look().await;
             let number = || members.env().random_u64();
             message = match self.offer(members.table(), message, hash, number)? {
                 Offered::Taken => return Ok(()),
                 Offered::NoRoutee(message) => return Err(Unrouted::NoRoutee(message)),
-                Offered::Full(message, routee) => match members.wait_for_room(&routee, message).await? {
-                    None => return Ok(()),
-                    Some(message) => message,
-                },
+                Offered::Full(message, routee) => {
+                    match members.wait_for_room(&routee, message, patience).await? {
+                        None => return Ok(()),
+                        Some(message) => message,
+                    }
+                }
                 Offered::Gone(message) => {
                     members.changed().await;
                     message
