@@ -28,7 +28,7 @@ fn an_item_that_fails_has_an_error_of_its_own() {
     assert!(
         results
             .iter()
-            .flat_map(|result| result.as_ref().err())
+            .filter_map(|result| result.as_ref().err())
             .all(|error| matches!(error, AskError::Abandoned))
     );
 }

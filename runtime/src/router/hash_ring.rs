@@ -152,7 +152,7 @@ mod tests {
     fn no_two_points_are_equal_and_each_routee_has_its_share() {
         let ring = even(1000);
         assert!(ring.points.is_sorted_by(|a, b| a.0 < b.0));
-        assert_eq!(ring.points.len(), 1000 * POINTS_PER_WEIGHT as usize);
+        assert_eq!(ring.points.len() as u64, 1000 * POINTS_PER_WEIGHT);
     }
 
     #[test]

@@ -215,12 +215,13 @@ impl<M: Send + 'static> Keeper<M> {
         }
         let mut grown = Ok(());
         while grown.is_ok() && self.seats.len() < size {
-            let is_free = |number: &usize| !self.seats.contains_key(number) && !self.leaving.contains(number);
-            let Some(number) = (0..).find(is_free) else { break };
+            let number = self.free_number();
             grown = self.occupy(number, false, ctx);
         }
         self.publish();
-        removed.iter().for_each(|routee| drop(routee.drain()));
+        for routee in removed {
+            drop(routee.drain());
+        }
         grown
             .map_err(|reason| ControlError::NotSpawned { size: self.seats.len(), reason: reason.to_string() })
     }
@@ -256,13 +257,12 @@ impl<M: Send + 'static> Keeper<M> {
         let found = self.seats.iter_mut().find(|(_, seat)| seat.routee.as_ref() == Some(routee));
         // It may have ended or been removed meanwhile.
         let Some((&number, seat)) = found else { return Ok(()) };
-        match &result {
-            Ok(()) => seat.stage = Stage::Ready,
-            Err(_) => {
-                self.leaving.insert(number);
-                self.vacate(number, ctx);
-                drop(routee.stop());
-            }
+        if result.is_ok() {
+            seat.stage = Stage::Ready;
+        } else {
+            self.leaving.insert(number);
+            self.vacate(number, ctx);
+            drop(routee.stop());
         }
         self.publish();
         result
@@ -271,8 +271,8 @@ impl<M: Send + 'static> Keeper<M> {
     // ---- groups -----------------------------------------------------------------------------------------------
 
     fn add(&mut self, routee: ActorRef<M>, weight: u32, ctx: &mut Context<Self>) -> Result<(), ControlError> {
-        let router = ctx.cell().head().parent.as_ref().map(|front| front.head().id);
-        if router == Some(routee.cell.head().id) {
+        let front = ctx.cell().head().parent.as_ref().map(|front| front.head().id);
+        if front == Some(routee.cell.head().id) {
             return Err(ControlError::Itself);
         }
         if let Some(number) = self.number_of(&routee) {
@@ -280,7 +280,7 @@ impl<M: Send + 'static> Keeper<M> {
             return Ok(());
         }
         ctx.watch(&routee);
-        let number = (0..).find(|number| !self.seats.contains_key(number)).unwrap_or(usize::MAX);
+        let number = self.free_number();
         let seat = Seat { routee: Some(routee), weight, stage: Stage::Ready, since: ctx.now(), attempts: 0 };
         self.seats.insert(number, seat);
         Ok(())
@@ -299,6 +299,13 @@ impl<M: Send + 'static> Keeper<M> {
     }
 
     // ---- both -------------------------------------------------------------------------------------------------
+
+    /// The lowest number that nobody has.
+    fn free_number(&self) -> usize {
+        let taken = self.seats.len() + self.leaving.len();
+        let is_free = |number: &usize| !self.seats.contains_key(number) && !self.leaving.contains(number);
+        (0..taken).find(is_free).unwrap_or(taken)
+    }
 
     fn ended(&mut self, path: &ActorPath, ctx: &mut Context<Self>) -> Result<(), Failure> {
         if path.parent().as_ref() == Some(ctx.path())
@@ -325,14 +332,16 @@ impl<M: Send + 'static> Actor for Keeper<M> {
     type Msg = Keep<M>;
 
     async fn started(&mut self, ctx: &mut Context<Self>) -> Result<(), Failure> {
-        let mut result = Ok(());
+        let mut first_failure = None;
         for (routee, weight) in std::mem::take(&mut self.plan.others) {
-            result = result.and(self.add(routee, weight, ctx).map_err(Failure::from));
+            let failed = self.add(routee, weight, ctx).err();
+            first_failure = first_failure.or_else(|| failed.map(Failure::from));
         }
         let size = self.plan.children.as_ref().map_or(0, |children| children.size);
         for number in 0..size {
-            // Each for itself: one failure is reported, and all are tried again.
-            result = result.and(self.try_occupy(number, false, ctx));
+            // Each for itself: the first failure is reported, and all are tried again.
+            let failed = self.try_occupy(number, false, ctx).err();
+            first_failure = first_failure.or(failed);
         }
         if let Some((every, _)) = self.plan.children.as_ref().and_then(|children| children.resize.as_ref()) {
             let every = *every;
@@ -340,7 +349,7 @@ impl<M: Send + 'static> Actor for Keeper<M> {
         }
         self.publish();
         self.link.life.send_replace(Life::Running(ctx.myself().clone()));
-        result
+        first_failure.map_or(Ok(()), Err)
     }
 
     async fn receive(&mut self, message: Keep<M>, ctx: &mut Context<Self>) -> Result<(), Failure> {

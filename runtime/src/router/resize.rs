@@ -186,7 +186,7 @@ impl Forecast {
         Self {
             bounds: Bounds::new(&sizes),
             per_routee: if per_routee > 0.0 { per_routee } else { 1.0 },
-            horizon: Duration::from_secs(60),
+            horizon: Duration::from_mins(1),
             level_weight: 0.5,
             trend_weight: 0.3,
             seen: None,
@@ -296,11 +296,11 @@ mod tests {
         let mut policy = Schedule::new([(hours(20), 2), (hours(8), 16), (hours(24 + 12), 0), (hours(12), 8)]);
         let mut at = |time_of_day| policy.size(&PoolLoad { time_of_day, ..load(5, 0) });
         assert_eq!(at(Duration::ZERO), 2);
-        assert_eq!(at(hours(8) - Duration::from_nanos(1)), 2);
+        assert_eq!(at(hours(8).saturating_sub(Duration::from_nanos(1))), 2);
         assert_eq!(at(hours(8)), 16);
         assert_eq!(at(hours(12)), 8);
         assert_eq!(at(hours(20)), 2);
-        assert_eq!(at(hours(24) - Duration::from_nanos(1)), 2);
+        assert_eq!(at(DAY.saturating_sub(Duration::from_nanos(1))), 2);
         assert_eq!(Schedule::new([]).size(&load(5, 0)), 5);
     }
 

@@ -1,6 +1,6 @@
 //! How does a message reach one routee, or all of them?
 //!
-//! [`pick`](super::pick) and [`hash_ring`](super::hash_ring) say who comes first; here the message is handed over.
+//! [`pick`] and [`hash_ring`](super::hash_ring) say who comes first; here the message is handed over.
 //!
 //! # Invariants
 //!
