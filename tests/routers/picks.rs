@@ -23,8 +23,11 @@ fn routees_live_under_their_router_by_number() {
     let (pool, control) = world.pool(2, Routing::round_robin());
     let paths: Vec<_> = control.routees().iter().map(ToString::to_string).collect();
     assert_eq!(paths, ["/user/pool/routees/0", "/user/pool/routees/1"]);
+    let routees = control.routees();
     world.sim.block_on(pool.stop());
-    assert!(control.routees().iter().all(ActorRef::is_stopped));
+    assert!(routees.iter().all(ActorRef::is_stopped));
+    world.sim.run_until_idle();
+    assert_eq!(control.routees(), []);
 }
 
 #[test]

@@ -101,7 +101,8 @@ impl<Q, T, M> FirstReply<Q, T, M> {
         Self::new(within, Some(interval), make)
     }
 
-    /// Questions that are open at once; the router waits with those beyond. Default: 256. 0 counts as 1.
+    /// Questions that are open at once; the router waits with those beyond. Default: 256. 0 counts as 1. Clones of this
+    /// value have one limit together.
     pub fn in_flight(mut self, questions: usize) -> Self {
         self.open = Arc::new(Semaphore::new(questions.clamp(1, Semaphore::MAX_PERMITS)));
         self

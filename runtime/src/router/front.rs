@@ -39,6 +39,7 @@ struct Ends<M>(Arc<Link<M>>);
 impl<M> Drop for Ends<M> {
     fn drop(&mut self) {
         self.0.life.send_replace(Life::Ended);
+        self.0.give_up();
     }
 }
 

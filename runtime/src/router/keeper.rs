@@ -4,6 +4,8 @@
 //! for room. It spawns the routees of a pool as its own children, warms them up, replaces those that end, and changes
 //! their number; or it watches the actors of a group. Whatever it did, it publishes a new [table](super::members).
 //!
+//! It is their parent, not their sibling: a strategy that restarts or stops the routees together does not concern it.
+//!
 //! # Invariants
 //!
 //! * A new table comes after every change, and before a routee is asked to leave: the router turns away first.

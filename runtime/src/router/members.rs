@@ -73,7 +73,7 @@ impl<M> Link<M> {
         })
     }
 
-    /// There is nobody who could bring routees: nothing is to be waited for.
+    /// There is nobody any more who could bring routees: nothing is to be waited for, and none are kept in mind.
     pub(crate) fn give_up(&self) {
         self.table.send_replace(Arc::new(Table { opened: true, ..Table::default() }));
     }

@@ -47,8 +47,8 @@ use crate::error::AskError;
 /// | there are no routees (an empty group; a pool whose routees cannot be spawned) | a dead letter ([`Reason::NoRoutee`](crate::Reason::NoRoutee)); an ask ends at once with [`Abandoned`](crate::AskError::Abandoned) |
 /// | the key function, or the `clone` of a message, panics | lost; a failure of the router is reported, which goes on, with all its routees |
 ///
-/// A router may not be able to say in time that nobody has room: an ask ends at its deadline as ever, but its message
-/// stays with the routee that was chosen.
+/// An ask through a router ends by its deadline as ever. While its message waits in the mailbox of the router it is
+/// skipped when that has passed; once it was handed on, the routee handles it all the same.
 #[derive(Debug)]
 pub struct Router;
 

@@ -23,8 +23,9 @@ type Routee<A> = Arc<dyn Fn() -> Spawn<A> + Send + Sync>;
 
 /// A router with routees of its own, to be spawned; see [`Router::pool`](crate::Router::pool).
 ///
-/// The routees live at `{pool}/routees/0`, `1`, …, and stop with the pool. A failure of a routee is its own, and one
-/// that restarts keeps its place and what is in its mailbox. One that ends is replaced ([`when_ended`](Self::when_ended)).
+/// The routees live at `{pool}/routees/0`, `1`, …, and stop with the pool, after their current message, also when the
+/// pool is drained: its own mailbox is handled then, and not theirs. A failure of a routee is its own, and one that
+/// restarts keeps its place and what is in its mailbox. One that ends is replaced ([`when_ended`](Self::when_ended)).
 #[must_use = "a pool does nothing until it is spawned"]
 pub struct Pool<A: Actor, R: Route<A::Msg> = Routing<<A as Actor>::Msg>> {
     route: R,
