@@ -1,12 +1,14 @@
 //! What does a change of size lose, move and cost?
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use omnitron::prelude::*;
 use omnitron::{Forecast, PoolControl, Pressure, Schedule};
 use proptest::prelude::*;
 
-use crate::world::{Job, SECOND, World, names};
+use crate::world::{Act, Job, SECOND, Seen, Worker, World, names};
 
 #[test]
 fn a_pool_grows_and_shrinks_by_hand() {
@@ -157,4 +159,38 @@ fn a_pool_by_forecast_has_its_routees_before_the_messages_come() {
     }
     // 40 in the last second, 70 in three.
     assert_eq!(control.routees().len(), 7);
+}
+
+#[test]
+fn on_real_threads_resizing_loses_and_doubles_nothing() {
+    const ITEMS: u32 = 20_000;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
+    runtime.block_on(async {
+        for route in [Routing::round_robin(), Routing::least_loaded(), Routing::consistent_hash(Job::number)]
+        {
+            let system = ActorSystem::start("threads").await.unwrap();
+            let seen = Seen::default();
+            let count = seen.clone();
+            let pool = Router::pool(2, route, move || Worker { seen: count.clone() })
+                .routee(|worker| worker.mailbox(Mailbox::bounded(8)));
+            let control = pool.control();
+            let pool = system.spawn("pool", pool).unwrap();
+            let mut mapped = pool.map(0..ITEMS, |item, reply| Job::Get(item, Act::Note, reply)).into_future();
+            let results = loop {
+                // As many changes as there is time for.
+                for size in [5, 1, 3, 6, 2] {
+                    control.resize(size).await.unwrap();
+                }
+                let polled = poll_fn(|cx| Poll::Ready(mapped.as_mut().poll(cx))).await;
+                match polled {
+                    Poll::Ready(results) => break results,
+                    Poll::Pending => tokio::task::yield_now().await,
+                }
+            };
+            assert_eq!(results.iter().filter(|result| result.is_err()).count(), 0);
+            assert_eq!(seen.numbers(), (0..ITEMS).collect::<Vec<_>>());
+            assert_eq!(system.stats().dead_letters, 0);
+            system.shutdown().await;
+        }
+    });
 }

@@ -45,7 +45,7 @@ const RETRIES: Backoff = Backoff::exponential(Duration::from_millis(100), Durati
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum WhenEnded {
     /// Another takes its place, under the same number. Default. The first time at once; after one that ended within
-    /// a second, or could not be spawned or warmed up, later and later: after 0.1 s, 0.2 s, … 10 s. While the first
+    /// a second, or could not be spawned or warmed up, later and later: after 0.1 s at first, and 10 s at last. While the first
     /// replacement warms up its place is kept; after that the others do without it.
     #[default]
     Replace,
