@@ -3,9 +3,9 @@
 #[cfg(feature = "macros")]
 pub use omnitron_macros::actor;
 pub use omnitron_runtime::{
-    Acted, Actor, ActorPath, ActorRef, ActorSystem, Ask, AskError, Backoff, ConsistentHash, Context, Crash,
-    DeadLetter, DeadLetters, Directive, During, EventBus, Events, Extension, Failure, Feed, Groups,
-    IntoSpawn, LookupError, Mailbox, Output, OutputStream, Overflow, Phase, Reason, Refusal, ReplyTo, Router,
+    Acted, Actor, ActorPath, ActorRef, ActorSystem, Ask, AskError, Backoff, Context, Crash, DeadLetter,
+    DeadLetters, Directive, During, EventBus, Events, Extension, Failure, Feed, Groups, IntoSpawn,
+    LookupError, Mailbox, Output, OutputStream, Overflow, Phase, Reason, Refusal, ReplyTo, Router, Routing,
     ShutdownReport, Signal, Spawn, SpawnError, StartError, StashFull, Subscription, Supervision, SystemStats,
     Timers, TryAsk, Undelivered, WhenFull, WhenSpent,
 };

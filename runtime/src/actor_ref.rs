@@ -220,6 +220,12 @@ impl<M: Send + 'static> Future for Sending<'_, M> {
 }
 
 impl<M: Send + 'static> Sending<'_, M> {
+    /// Gives up. The message, unless it is in the mailbox already.
+    pub(crate) fn take_back(mut self) -> Option<M> {
+        let waited = self.waits.take().and_then(|(number, _)| self.to.cell.inbox.withdraw(number));
+        waited.map(|envelope| envelope.message).or_else(|| self.message.take())
+    }
+
     /// Puts the message into the mailbox, or in line for it.
     #[cold]
     fn begin(&mut self, envelope: Envelope<M>, cx: &mut Context<'_>) -> Poll<Result<(), Undelivered<M>>> {

@@ -51,10 +51,13 @@ pub enum Reason {
     LateReply,
     /// The result of a piped future whose actor had stopped.
     Piped,
+    /// A router had nobody to hand it to.
+    NoRoutee,
 }
 
 impl Reason {
-    const ALL: [Self; 5] = [Self::Stopped, Self::Overflowed, Self::Expired, Self::LateReply, Self::Piped];
+    const ALL: [Self; 6] =
+        [Self::Stopped, Self::Overflowed, Self::Expired, Self::LateReply, Self::Piped, Self::NoRoutee];
 }
 
 impl fmt::Display for Reason {
@@ -65,6 +68,7 @@ impl fmt::Display for Reason {
             Self::Expired => "its deadline passed in the mailbox",
             Self::LateReply => "nobody waits for this reply any more",
             Self::Piped => "the actor stopped before this result was there",
+            Self::NoRoutee => "the router has no routees",
         })
     }
 }

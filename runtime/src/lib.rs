@@ -81,7 +81,10 @@ pub use crate::mailbox::{Mailbox, Overflow};
 pub use crate::output::{EmitRefusal, NotEmitted, Output, OutputStream};
 pub use crate::path::{ActorPath, NameError, PathError};
 pub use crate::reply::ReplyTo;
-pub use crate::router::{ConsistentHash, Pool, Router};
+pub use crate::router::{
+    ControlError, FirstReply, Forecast, Front, Group, GroupControl, Mapping, Pool, PoolControl, PoolLoad,
+    Pressure, Resize, Route, Router, Routing, Scatter, Schedule, WhenEnded,
+};
 pub use crate::shutdown::{Phase, ShutdownReport};
 pub use crate::spawn::{IntoSpawn, MsgOf, Spawn};
 pub use crate::supervision::{Backoff, Directive, Supervision, WhenSpent};

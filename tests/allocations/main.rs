@@ -217,6 +217,33 @@ fn a_send_that_finds_room_allocates_nothing_from_a_task_or_from_a_handler() {
 }
 
 #[test]
+fn a_router_whose_routees_have_room_allocates_nothing() {
+    let key = |message: &Count| matches!(message, Count::Add(1));
+    let routes =
+        [Routing::round_robin(), Routing::random(), Routing::least_loaded(), Routing::consistent_hash(key)];
+    for route in routes {
+        let name = format!("{route:?}");
+        let sim = Sim::new(1);
+        let pool = sim.block_on(async {
+            let system = ActorSystem::builder("allocations").env(sim.env()).start().await.unwrap();
+            system.spawn("pool", Router::pool(4, route, Counter::default)).unwrap()
+        });
+        let heap = |messages: u64| {
+            steady(|| {
+                for _ in 0..messages {
+                    pool.tell(Count::Add(1)).unwrap();
+                    sim.run_until_idle();
+                }
+            })
+            .count_total
+        };
+        // The actors of the pool are woken often from now on, and keep what they need for it.
+        heap(QUESTIONS / 10);
+        assert_eq!(heap(BURST), 0, "{name}");
+    }
+}
+
+#[test]
 fn an_actor_that_gets_one_message_at_a_time_never_owns_heap_for_its_mailbox() {
     let (runtime, counter) = counter_with(Mailbox::default());
     let heap = measure(|| {

@@ -28,6 +28,8 @@ const PURE: &[&str] = &[
     "runtime/src/path.rs",
     "runtime/src/roster.rs",
     "runtime/src/router/hash_ring.rs",
+    "runtime/src/router/pick.rs",
+    "runtime/src/router/resize.rs",
     "runtime/src/shutdown.rs",
     "runtime/src/supervision/backoff.rs",
     "runtime/src/supervision/budget.rs",

@@ -1,56 +1,60 @@
 //! Which routee handles a key, so that few keys move when routees come or go?
 //!
-//! Every routee owns 64 points on a ring of 64-bit numbers. A key belongs to the owner of the first
-//! point at or after it. The hash of the key comes in: how a key is hashed, and how messages reach the
+//! Every routee owns 64 points per unit of weight on a ring of 64-bit numbers. A key belongs to the owner of the
+//! first point at or after it. The hash of the key comes in: how a key is hashed, and how messages reach the
 //! routee, is the router's part.
 //!
-//! The ring is a fixed function of the number of routees, the same in every process and release, so two
-//! nodes agree on it without talking and a simulation repeats. Both the points and the position of a key
+//! The points of a routee are a fixed function of its number and weight, the same in every process and release, so two
+//! nodes agree on a ring without talking and a simulation repeats. Both the points and the position of a key
 //! come from [`mix`], so that hashes with little entropy (small numbers, multiples of 1024) spread as
 //! well as good ones.
 //!
 //! # Invariants
 //!
-//! * The same hash gives the same routee, in every ring of the same size.
+//! * The same hash gives the same routee, in every ring of the same routees.
 //! * A ring with one more routee has all the points of the smaller ring: a key either stays where it
-//!   was or moves to the new routee.
+//!   was or moves to the new routee. A heavier routee has all the points it had when it was lighter.
 //! * No two points are equal ([`mix`] is a bijection of different inputs), so every point has one owner.
 //! * `points` is sorted.
 
-/// Points per routee.
+/// Points per routee and unit of weight.
 ///
 /// More points spread keys more evenly and cost memory (16 bytes each) and time in the search. Measured
 /// over rings of 2 to 256 routees, the busiest routee owns at most 1.43 times its fair part of the ring
 /// (8 routees: 1.16 times). 16 points gave up to 1.91 times.
-const POINTS_PER_ROUTEE: usize = 64;
+const POINTS_PER_WEIGHT: u64 = 64;
+
+/// The most weight a routee can have: memory and the time to build a ring grow with it.
+pub(crate) const WEIGHT_LIMIT: u32 = 100;
 
 /// The odd constant by which `SplitMix64` steps to its next output: 2^64 divided by the golden ratio.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Maps hashes to routees, which are numbered from 0.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// Maps hashes to routees, by their position in the list that the ring was made from.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct HashRing {
-    /// Position on the ring, and the routee which owns what lies before it.
+    /// Where on the ring, and the position of the routee which owns what lies before it.
     points: Box<[(u64, usize)]>,
 }
 
 impl HashRing {
-    /// A ring of `routees` routees. With none, [`pick`](Self::pick) has no answer.
+    /// A ring of routees, each with a number of its own (below 2³²) and a weight from 1 to [`WEIGHT_LIMIT`]. Of none,
+    /// [`pick`](Self::pick) has no answer.
     #[must_use]
-    pub(crate) fn new(routees: usize) -> Self {
-        let mut state = 0_u64;
-        let mut points: Vec<(u64, usize)> = (0..routees)
-            .flat_map(|routee| std::iter::repeat_n(routee, POINTS_PER_ROUTEE))
-            .map(|routee| {
-                state = state.wrapping_add(STEP);
-                (mix(state), routee)
+    pub(crate) fn new(routees: impl IntoIterator<Item = (usize, u32)>) -> Self {
+        let mut points: Vec<(u64, usize)> = routees
+            .into_iter()
+            .enumerate()
+            .flat_map(|(position, (number, weight))| {
+                let points = u64::from(weight.clamp(1, WEIGHT_LIMIT)) * POINTS_PER_WEIGHT;
+                (0..points).map(move |index| (point(number as u64, index), position))
             })
             .collect();
         points.sort_unstable();
         Self { points: points.into_boxed_slice() }
     }
 
-    /// The routee for `hash`, or `None` if the ring has no routees.
+    /// The position of the routee for `hash`, or `None` if the ring has no routees.
     #[must_use]
     pub(crate) fn pick(&self, hash: u64) -> Option<usize> {
         let position = mix(hash);
@@ -58,6 +62,13 @@ impl HashRing {
         // Past the last point the ring begins again.
         self.points.get(after).or_else(|| self.points.first()).map(|&(_, routee)| routee)
     }
+}
+
+/// A point of the routee `number`: each unit of weight is a sequence of its own, and has 64 points per number.
+fn point(number: u64, index: u64) -> u64 {
+    let (unit, index) = (index / POINTS_PER_WEIGHT, index % POINTS_PER_WEIGHT);
+    let output = (unit << 40) + number * POINTS_PER_WEIGHT + index + 1;
+    mix(output.wrapping_mul(STEP))
 }
 
 /// Scatters `z` over all 64-bit numbers; different inputs give different outputs.
@@ -79,9 +90,14 @@ mod tests {
 
     use super::*;
 
+    /// A ring of the numbers from 0, all of weight 1.
+    fn even(routees: usize) -> HashRing {
+        HashRing::new((0..routees).map(|number| (number, 1)))
+    }
+
     /// Keys per routee.
     fn loads(routees: usize, hashes: impl Iterator<Item = u64>) -> Vec<u32> {
-        let ring = HashRing::new(routees);
+        let ring = even(routees);
         let mut loads = vec![0; routees];
         hashes.for_each(|hash| loads[ring.pick(hash).expect("the ring has routees")] += 1);
         loads
@@ -95,11 +111,11 @@ mod tests {
     }
 
     /// The part of the ring that each routee owns.
-    fn arcs(routees: usize) -> Vec<u64> {
-        let points = HashRing::new(routees).points;
-        let mut owned = vec![0; routees];
+    fn arcs(ring: &HashRing, routees: usize) -> Vec<u64> {
+        let points = &ring.points;
+        let mut owned = vec![0_u64; routees];
         let mut previous = points[points.len() - 1].0;
-        for &(point, routee) in &points {
+        for &(point, routee) in points {
             owned[routee] += point.wrapping_sub(previous);
             previous = point;
         }
@@ -122,21 +138,21 @@ mod tests {
 
     #[test]
     fn a_ring_without_routees_picks_none() {
-        assert_eq!(HashRing::new(0).pick(0), None);
-        assert_eq!(HashRing::new(0).pick(u64::MAX), None);
+        assert_eq!(even(0).pick(0), None);
+        assert_eq!(even(0).pick(u64::MAX), None);
     }
 
     #[test]
     fn a_single_routee_gets_everything() {
-        let ring = HashRing::new(1);
+        let ring = even(1);
         assert!([0, 1, u64::MAX / 2, u64::MAX].iter().all(|&hash| ring.pick(hash) == Some(0)));
     }
 
     #[test]
     fn no_two_points_are_equal_and_each_routee_has_its_share() {
-        let ring = HashRing::new(1000);
+        let ring = even(1000);
         assert!(ring.points.is_sorted_by(|a, b| a.0 < b.0));
-        assert_eq!(ring.points.len(), 1000 * POINTS_PER_ROUTEE);
+        assert_eq!(ring.points.len() as u64, 1000 * POINTS_PER_WEIGHT);
     }
 
     #[test]
@@ -152,7 +168,7 @@ mod tests {
 
     #[test]
     fn placement_is_the_same_in_every_process_and_release() {
-        let ring = HashRing::new(8);
+        let ring = even(8);
         let picks: Vec<_> = (0..16).map(|hash| ring.pick(hash).expect("the ring has routees")).collect();
         assert_eq!(picks, [6, 4, 3, 1, 2, 4, 7, 0, 4, 4, 4, 0, 2, 0, 7, 0]);
     }
@@ -160,7 +176,7 @@ mod tests {
     #[test]
     fn no_routee_owns_more_of_the_ring_than_measured() {
         for routees in 2..=256_u32 {
-            let owned = arcs(routees as usize);
+            let owned = arcs(&even(routees as usize), routees as usize);
             let mean = u64::MAX / u64::from(routees);
             let most = owned.into_iter().max().unwrap();
             assert!(most / 143 <= mean / 100, "{routees} routees: {most} of a mean of {mean}");
@@ -173,11 +189,71 @@ mod tests {
         assert!(imbalance(&loads) <= 1.3, "{loads:?}");
     }
 
+    /// Numbers with gaps, as they are after routees have come and gone, with weights.
+    fn weighted() -> impl Strategy<Value = Vec<(usize, u32)>> {
+        prop::collection::btree_map(0_usize..1000, 1_u32..=10, 2..64)
+            .prop_map(|map| map.into_iter().collect())
+    }
+
+    /// The part of the ring of each routee, in units of its fair part.
+    fn shares(routees: &[(usize, u32)]) -> Vec<f64> {
+        let total: f64 = routees.iter().map(|&(_, weight)| f64::from(weight)).sum();
+        let arcs = arcs(&HashRing::new(routees.iter().copied()), routees.len());
+        let fair = |weight: u32| 2_f64.powi(64) * f64::from(weight) / total;
+        #[expect(clippy::cast_precision_loss, reason = "a share needs no 64 bits")]
+        arcs.iter().zip(routees).map(|(&arc, &(_, weight))| arc as f64 / fair(weight)).collect()
+    }
+
     proptest! {
+        // Big rings in an unoptimised build: fewer cases than usual.
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn whoever_came_and_went_and_whatever_the_weights_nobody_owns_twice_its_fair_part(
+            routees in weighted(),
+        ) {
+            let shares = shares(&routees);
+            prop_assert!(shares.iter().all(|share| (0.4..=2.0).contains(share)), "{:?}", shares);
+        }
+
+        #[test]
+        fn without_a_routee_its_keys_move_and_no_others(
+            routees in weighted(),
+            leaves in any::<prop::sample::Index>(),
+            hashes in prop::collection::vec(any::<u64>(), 100),
+        ) {
+            let gone = leaves.index(routees.len());
+            let mut rest = routees.clone();
+            rest.remove(gone);
+            let ring = |routees: &[(usize, u32)]| HashRing::new(routees.iter().copied());
+            let (before, after) = (ring(&routees), ring(&rest));
+            for hash in hashes {
+                let old = before.pick(hash).map(|position| routees[position].0);
+                let new = after.pick(hash).map(|position| rest[position].0);
+                prop_assert!(old == new || old == Some(routees[gone].0), "{:?} moved to {:?}", old, new);
+            }
+        }
+
+        #[test]
+        fn more_weight_takes_keys_and_gives_none_away(
+            routees in weighted(),
+            grows in any::<prop::sample::Index>(),
+            hashes in prop::collection::vec(any::<u64>(), 100),
+        ) {
+            let heavier = grows.index(routees.len());
+            let mut after = routees.clone();
+            after[heavier].1 += 1;
+            let (before, after) = (HashRing::new(routees), HashRing::new(after));
+            for hash in hashes {
+                let (old, new) = (before.pick(hash), after.pick(hash));
+                prop_assert!(old == new || new == Some(heavier), "{:?} moved to {:?}", old, new);
+            }
+        }
+
         #[test]
         fn the_same_hash_gives_the_same_routee(routees in 1_usize..50, hash: u64) {
-            let pick = HashRing::new(routees).pick(hash);
-            prop_assert_eq!(pick, HashRing::new(routees).pick(hash));
+            let pick = even(routees).pick(hash);
+            prop_assert_eq!(pick, even(routees).pick(hash));
             prop_assert!(pick.is_some_and(|routee| routee < routees));
         }
 
@@ -186,7 +262,7 @@ mod tests {
             routees in 1_usize..50,
             hashes in prop::collection::vec(any::<u64>(), 100),
         ) {
-            let (before, after) = (HashRing::new(routees), HashRing::new(routees + 1));
+            let (before, after) = (even(routees), even(routees + 1));
             for hash in hashes {
                 let (old, new) = (before.pick(hash), after.pick(hash));
                 prop_assert!(old == new || new == Some(routees), "{:?} moved to {:?}", old, new);
