@@ -143,7 +143,7 @@ fn a_new_routee_gets_its_first_message_after_its_warm_up() {
     // One that comes later as well; meanwhile the others do its work.
     world.resize(&control, 3);
     world.tell(&pool, 2..8);
-    assert_eq!(world.seen.of("2"), []);
+    assert_eq!(world.seen.of("2"), Vec::<u32>::new());
     world.sim.advance(3 * SECOND);
     world.tell(&pool, 8..11);
     assert_eq!(world.seen.of("2").len(), 2);

@@ -34,7 +34,7 @@ pub(super) const SENDERS: u8 = 2;
 /// The actor has started, or started again.
 const BEGUN: u8 = 4;
 /// The capacity of a mailbox without a bound.
-const UNBOUNDED: u32 = u32::MAX;
+pub(super) const UNBOUNDED: u32 = u32::MAX;
 /// Waiting senders are let in at the latest after this many handled messages: often enough to keep them busy, rare
 /// enough that the lock and the wake-ups do not show.
 pub(super) const PORTION_LIMIT: u32 = 128;
@@ -63,7 +63,7 @@ pub(crate) trait Pulse {
 #[repr(C)]
 pub(crate) struct Inbox<T: Item, C: Item, H> {
     pub(super) attention: AtomicU8,
-    overflow: Overflow,
+    pub(super) overflow: Overflow,
     pub(super) single: bool,
     pub(super) capacity: u32,
     /// When what is queued may have begun to wait, and when what is in hand may have or, if a handler awaits, when it
@@ -215,13 +215,8 @@ impl<T: Item, C: Item, H: Pulse> Inbox<T, C, H> {
         })
     }
 
-    /// Whether room is reserved for the one who waits under `number`.
-    pub(crate) fn poll_room(&self, number: u64, cx: &Context<'_>) -> Poll<Result<(), Refusal>> {
-        self.poll_line(number, cx).map(|line| line.map_err(|_| Refusal::Stopped))
-    }
-
     /// Whether the sender of this number was let in. It is given back when the mailbox is closed.
-    fn poll_line(&self, number: u64, cx: &Context<'_>) -> Poll<Result<(), Sender<T>>> {
+    pub(super) fn poll_line(&self, number: u64, cx: &Context<'_>) -> Poll<Result<(), Sender<T>>> {
         let mut state = self.state.lock();
         let closed = state.closed;
         let Some(senders) = &mut state.senders else { return Poll::Ready(Ok(())) };
@@ -245,81 +240,6 @@ impl<T: Item, C: Item, H: Pulse> Inbox<T, C, H> {
         let sender = state.senders.as_mut().and_then(|senders| senders.leave(number));
         drop(state);
         sender.and_then(|sender| sender.message)
-    }
-
-    /// Waits for reserved room no more, and gives it back if it was let in already.
-    pub(crate) fn leave_line(&self, number: u64) {
-        let mut state = self.state.lock();
-        let waited = state.senders.as_mut().is_some_and(|senders| senders.leave(number).is_some());
-        drop(state);
-        if !waited {
-            self.release();
-        }
-    }
-
-    /// Keeps room for one message which [`fulfil`](Self::fulfil) or [`release`](Self::release) settles. The message
-    /// that had to go for it, if any, is returned.
-    pub(crate) fn reserve(&self) -> Result<Option<T>, Refusal> {
-        self.state.lock().reserve(self)
-    }
-
-    /// As [`reserve`](Self::reserve); where there is no room now, waits in line for it under the number that is
-    /// returned, which [`poll_room`](Self::poll_room) and [`leave_line`](Self::leave_line) know.
-    pub(crate) fn reserve_or_wait(&self, cx: &Context<'_>) -> Result<Result<Option<T>, u64>, Refusal> {
-        let mut state = self.state.lock();
-        match state.reserve(self) {
-            Ok(displaced) => Ok(Ok(displaced)),
-            Err(Refusal::Full { .. }) => {
-                self.attention.fetch_or(SENDERS, Ordering::Relaxed);
-                Ok(Err(state.stand_in_line(0, None, cx)))
-            }
-            Err(refusal) => Err(refusal),
-        }
-    }
-
-    /// Puts in a message whose room was reserved; one that is to be `kept` is never dropped for another. Gives it back
-    /// when the actor has stopped.
-    pub(crate) fn fulfil(&self, rank: u8, message: T, kept: bool) -> Result<(), T> {
-        let mut state = self.state.lock();
-        state.reserved = state.reserved.saturating_sub(1);
-        if state.finished {
-            return Err(message);
-        }
-        if kept && self.overflow == Overflow::DropOldest && self.capacity != UNBOUNDED {
-            state.store.push_kept(message);
-        } else {
-            state.store.push(rank, message);
-        }
-        self.count(&mut state);
-        let waker = state.wake_for_message();
-        drop(state);
-        wake(waker);
-        Ok(())
-    }
-
-    /// Gives back reserved room unused.
-    pub(crate) fn release(&self) {
-        let mut state = self.state.lock();
-        state.reserved = state.reserved.saturating_sub(1);
-        let waker = state.wake_for_control();
-        drop(state);
-        wake(waker);
-    }
-
-    /// One message more is handled beside the actor, until [`end_beside`](Self::end_beside).
-    pub(crate) fn begin_beside(&self) {
-        self.beside.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn end_beside(&self) {
-        // Whoever reads this under the lock before, leaves a waker there before.
-        if self.beside.fetch_sub(1, Ordering::Relaxed) > 1 {
-            return;
-        }
-        let mut state = self.state.lock();
-        let waker = if state.closed { state.wake_for_control() } else { None };
-        drop(state);
-        wake(waker);
     }
 
     // ---- the runtime ------------------------------------------------------------------------------------------
@@ -440,7 +360,7 @@ impl<T: Item, C: Item, H: Pulse> Inbox<T, C, H> {
 
     /// Counts a message that was put in.
     #[inline]
-    fn count(&self, state: &mut State<T, C>) {
+    pub(super) fn count(&self, state: &mut State<T, C>) {
         state.accepted += 1;
         // `taken` is an upper bound that costs nothing; the exact figure is on a cache line the actor writes to.
         if state.store.len() + state.taken as usize > state.deepest as usize {
@@ -448,7 +368,7 @@ impl<T: Item, C: Item, H: Pulse> Inbox<T, C, H> {
         }
     }
 
-    fn load(&self, state: &State<T, C>) -> Load {
+    pub(super) fn load(&self, state: &State<T, C>) -> Load {
         let queued = state.store.len();
         let contested = state.senders.as_ref().is_some_and(|senders| !senders.is_empty());
         let reserved = state.reserved as usize;
@@ -494,30 +414,15 @@ impl<T: Item, C: Item, H: Pulse> Inbox<T, C, H> {
 
 impl<T: Item, C: Item> State<T, C> {
     /// Waits for room behind all who do.
-    fn stand_in_line(&mut self, rank: u8, message: Option<T>, cx: &Context<'_>) -> u64 {
+    pub(super) fn stand_in_line(&mut self, rank: u8, message: Option<T>, cx: &Context<'_>) -> u64 {
         self.senders.get_or_insert_default().enter(Sender { rank, message, waker: cx.waker().clone() })
     }
 
-    fn reserve<H: Pulse>(&mut self, inbox: &Inbox<T, C, H>) -> Result<Option<T>, Refusal> {
-        if self.closed {
-            return Err(Refusal::Stopped);
-        }
-        let capacity = inbox.capacity();
-        let displaced = match inbox.overflow.decide(inbox.load(self)) {
-            Verdict::Queue => None,
-            Verdict::DisplaceOldest => self.store.displace(),
-            Verdict::Refuse => return Err(Refusal::Full { capacity }),
-            Verdict::Drop => return Err(Refusal::Overflowed { capacity }),
-        };
-        self.reserved += 1;
-        Ok(displaced)
-    }
-
-    fn wake_for_message(&mut self) -> Option<Waker> {
+    pub(super) fn wake_for_message(&mut self) -> Option<Waker> {
         if self.controls_only { None } else { self.waker.take() }
     }
 
-    fn wake_for_control(&mut self) -> Option<Waker> {
+    pub(super) fn wake_for_control(&mut self) -> Option<Waker> {
         self.waker.take()
     }
 }
@@ -534,7 +439,7 @@ fn wake_if_queued<T: Item, C: Item>(mut state: MutexGuard<'_, State<T, C>>, push
     wake(waker);
 }
 
-fn wake(waker: Option<Waker>) {
+pub(super) fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         waker.wake();
     }

@@ -9,6 +9,7 @@ mod outcome;
 pub(crate) mod overflow;
 pub(crate) mod priority;
 pub(crate) mod ring;
+mod room;
 mod senders;
 pub(crate) mod store;
 mod taking;
