@@ -14,23 +14,32 @@ pub const BOUND: usize = 1024;
 #[derive(Clone, Copy, Debug)]
 pub struct Cannot(pub &'static str);
 
-/// One actor or client of several: neighbours have numbers that follow each other. For contestants with actors that
-/// stay on their thread; the others move them as they like.
+/// Where an actor or a client is, for contestants whose actors stay on their thread. The others move them as they like.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
-    /// From 0.
-    pub index: usize,
-    /// Of how many.
-    pub of: usize,
+pub enum Place {
+    /// With the others that are started here: they talk among themselves.
+    Together,
+    /// On a worker, one of several; neighbours have numbers that follow each other.
+    Spread {
+        /// From 0.
+        index: usize,
+        /// Of how many.
+        of: usize,
+    },
 }
 
 impl Place {
-    /// There is only one.
-    pub const ONLY: Self = Self { index: 0, of: 1 };
+    /// On the first worker.
+    pub const FIRST: Self = Self::Spread { index: 0, of: WORKERS };
+    /// On the last worker: in nobody's way who is on the first.
+    pub const LAST: Self = Self::Spread { index: WORKERS - 1, of: WORKERS };
 
-    /// The worker that has this place if each has an equal part, neighbours together.
-    pub fn worker(self) -> usize {
-        self.index * WORKERS / self.of
+    /// The worker, if each has an equal part, neighbours together.
+    pub fn worker(self) -> Option<usize> {
+        match self {
+            Self::Together => None,
+            Self::Spread { index, of } => Some(index * WORKERS / of),
+        }
     }
 }
 

@@ -71,8 +71,11 @@ pub struct Row {
 }
 
 impl Row {
-    /// The median divided by that of `raw`.
+    /// The median divided by that of `raw`. Allocations have none: they are often zero.
     pub fn ratio(&self, entry: &Entry) -> Option<f64> {
+        if self.workload.unit == Unit::Allocations {
+            return None;
+        }
         let raw = self.entries.iter().find(|entry| entry.contestant == "raw")?.summary()?.median;
         (raw > 0.0).then(|| entry.summary().map(|summary| summary.median / raw)).flatten()
     }

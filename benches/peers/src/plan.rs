@@ -157,7 +157,15 @@ impl Programs {
 fn build_counting(timed: &Path, package: &Path, target: &Path) -> Result<PathBuf, String> {
     let program = timed.with_file_name("allocations");
     if let Some(cargo) = std::env::var_os("CARGO") {
-        let built = Command::new(cargo)
+        let mut build = Command::new(cargo);
+        // What `cargo run` says about this package would have build scripts run, and all that hangs on them, again.
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+                build.env_remove(&name);
+            }
+        }
+        let built = build
             .args(["build", "--release", "--locked", "--quiet", "--bin", "allocations", "--manifest-path"])
             .arg(package.join("Cargo.toml"))
             .arg("--target-dir")

@@ -1,5 +1,6 @@
-//! Actix: a message is a type with a handler of its own. An actor stays on the thread (arbiter) where it was started;
-//! there are as many arbiters as others have workers, and neighbours share one.
+//! Actix: a message is a type with a handler of its own. An actor stays on the thread where it was started. Actors that
+//! talk among themselves share the system's thread, which measured better than two; those that are told or asked from
+//! outside are on arbiters, of which there are as many as others have workers, and neighbours share one.
 
 use std::future::Future;
 
@@ -57,10 +58,14 @@ impl Actix {
         capacity: usize,
         make: impl Fn() -> B + Send + 'static,
     ) -> Addr<Host<B>> {
-        Host::start_in_arbiter(&self.arbiters[place.worker()].handle(), move |context| {
+        let begin = move |context: &mut Context<Host<B>>| {
             context.set_mailbox_capacity(capacity);
             Host(make())
-        })
+        };
+        match place.worker() {
+            None => Host::create(begin),
+            Some(worker) => Host::start_in_arbiter(&self.arbiters[worker].handle(), begin),
+        }
     }
 }
 
@@ -76,7 +81,8 @@ impl Contestant for Actix {
     }
 
     fn client<F: Future<Output = ()> + Send + 'static>(&self, place: Place, work: F) {
-        assert!(self.arbiters[place.worker()].spawn(work), "the arbiter is there");
+        let worker = place.worker().unwrap_or_default();
+        assert!(self.arbiters[worker].spawn(work), "the arbiter is there");
     }
 
     fn spawn<B: Behaviour>(
@@ -91,7 +97,7 @@ impl Contestant for Actix {
         &self,
         make: impl Fn() -> B + Send + 'static,
     ) -> Result<Self::Addr<B>, Cannot> {
-        Ok(self.launch(Place::ONLY, BOUND, make))
+        Ok(self.launch(Place::FIRST, BOUND, make))
     }
 
     fn tell<B: Behaviour>(to: &Self::Addr<B>, message: B::Msg) {

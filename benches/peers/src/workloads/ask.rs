@@ -30,14 +30,16 @@ pub(super) async fn ask<C: Contestant>(
 ) -> Duration {
     let mut oracles = Vec::with_capacity(actors);
     for index in 0..actors {
-        oracles.push(contestant.spawn(Place { index, of: actors }, move || Oracle(index as u64 + 1)).await);
+        oracles.push(
+            contestant.spawn(Place::Spread { index, of: actors }, move || Oracle(index as u64 + 1)).await,
+        );
     }
     let done = Latch::new(callers);
     let each = count / callers;
     let start = Instant::now();
     for index in 0..callers {
         let (oracle, done) = (oracles[index % actors].clone(), done.clone());
-        contestant.client(Place { index, of: callers }, async move {
+        contestant.client(Place::Spread { index, of: callers }, async move {
             let mut sum = 0;
             for _ in 0..each {
                 sum += C::ask::<Oracle>(&oracle).await;

@@ -77,7 +77,7 @@ pub(super) async fn big<C: Contestant>(contestant: &C, count: usize) -> Duration
     let mut members = Vec::with_capacity(CROWD);
     for index in 0..CROWD {
         let member = move || Member::<C>::new(index, pings);
-        members.push(contestant.spawn(Place { index, of: CROWD }, member).await);
+        members.push(contestant.spawn(Place::Together, member).await);
     }
     let (ready, done) = (Latch::new(CROWD), Latch::new(CROWD));
     let crowd = Arc::new(Crowd::<C> { members, ready: ready.clone(), done: done.clone() });

@@ -127,12 +127,12 @@ pub(super) async fn chameneos<C: Contestant>(contestant: &C, meetings: usize) ->
         met: 0,
         done: finished.clone(),
     };
-    let mall = contestant.spawn(Place::ONLY, mall).await;
+    let mall = contestant.spawn(Place::Together, mall).await;
     let mut creatures = Vec::with_capacity(CREATURES);
     for index in 0..CREATURES {
         let colour = [0, 1, 2][index % 3];
         let creature = move || Creature::<C> { colour, met: 0, home: None };
-        creatures.push(contestant.spawn(Place { index, of: CREATURES }, creature).await);
+        creatures.push(contestant.spawn(Place::Together, creature).await);
     }
     let start = Instant::now();
     for creature in &creatures {

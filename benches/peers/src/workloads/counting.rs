@@ -31,10 +31,10 @@ pub(super) async fn counting<C: Contestant>(contestant: &C, count: usize) -> Dur
     let done = Latch::new(1);
     let arrived = done.clone();
     let counter = move || Counter::new(total, arrived.clone());
-    let counter = contestant.spawn(Place { index: 0, of: 2 }, counter).await;
+    let counter = contestant.spawn(Place::Together, counter).await;
     let shared = Arc::new(counter.clone());
     let producer = move || Producer::<C> { counter: shared.clone(), sent: 0 };
-    let producer = contestant.spawn(Place { index: 1, of: 2 }, producer).await;
+    let producer = contestant.spawn(Place::Together, producer).await;
     let start = Instant::now();
     C::tell::<Producer<C>>(&producer, total);
     done.wait().await;

@@ -15,7 +15,7 @@ pub(super) async fn fork_join<C: Contestant>(contestant: &C, count: usize) -> Du
     for index in 0..WORKERS {
         let done = done.clone();
         let worker = move || Counter::new(each as u64, done.clone());
-        workers.push(contestant.spawn(Place { index, of: WORKERS }, worker).await);
+        workers.push(contestant.spawn(Place::Spread { index, of: WORKERS }, worker).await);
     }
     let start = Instant::now();
     for _ in 0..each {

@@ -9,10 +9,10 @@ pub(super) async fn idle<C: Contestant>(contestant: &C, count: usize) -> f64 {
     let done = Latch::new(count);
     let mut actors = Vec::with_capacity(count);
     let before = resident_bytes();
-    for index in 0..count {
+    for _ in 0..count {
         let done = done.clone();
         let counter = move || Counter::new(1, done.clone());
-        let actor = contestant.spawn(Place { index, of: count }, counter).await;
+        let actor = contestant.spawn(Place::Together, counter).await;
         C::tell::<Counter>(&actor, 1);
         actors.push(actor);
     }

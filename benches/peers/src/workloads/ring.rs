@@ -50,10 +50,10 @@ impl<C: Contestant> Behaviour for Link<C> {
 pub(super) async fn ring<C: Contestant>(contestant: &C, hops: usize) -> Duration {
     let (ready, done) = (Latch::new(LINKS), Latch::new(1));
     let mut ring = Vec::with_capacity(LINKS);
-    for index in 0..LINKS {
+    for _ in 0..LINKS {
         let (ready, done) = (ready.clone(), done.clone());
         let link = move || Link { next: None, ready: ready.clone(), done: done.clone(), handled: 0 };
-        ring.push(contestant.spawn::<Link<C>>(Place { index, of: LINKS }, link).await);
+        ring.push(contestant.spawn::<Link<C>>(Place::Together, link).await);
     }
     for index in 0..LINKS {
         C::tell::<Link<C>>(&ring[index], Msg::Next(ring[(index + 1) % LINKS].clone()));

@@ -12,10 +12,10 @@ pub(super) async fn spawn<C: Contestant>(contestant: &C, count: usize) -> Durati
     let done = Latch::new(count);
     let mut actors = Vec::with_capacity(count);
     let start = Instant::now();
-    for index in 0..count {
+    for _ in 0..count {
         let done = done.clone();
         let counter = move || Counter::new(1, done.clone());
-        let actor = contestant.spawn(Place { index, of: count }, counter).await;
+        let actor = contestant.spawn(Place::Together, counter).await;
         C::tell::<Counter>(&actor, 1);
         actors.push(actor);
     }
@@ -53,10 +53,10 @@ pub(super) async fn spawn_stop<C: Contestant>(contestant: &C, count: usize) -> D
     let start = Instant::now();
     for _ in 0..count / BATCH {
         let gone = Latch::new(BATCH);
-        for index in 0..BATCH {
+        for _ in 0..BATCH {
             let gone = gone.clone();
             let mortal = move || Mortal { handled: 0, gone: gone.clone() };
-            let actor = contestant.spawn(Place { index, of: BATCH }, mortal).await;
+            let actor = contestant.spawn(Place::Together, mortal).await;
             C::tell::<Mortal>(&actor, 1);
             contestant.end::<Mortal>(actor).await;
         }

@@ -13,7 +13,7 @@ pub(super) const PRODUCERS: usize = 8;
 pub(super) async fn from_outside<C: Contestant>(contestant: &C, count: usize) -> Duration {
     let done = Latch::new(1);
     let arrived = done.clone();
-    let counter = contestant.spawn(Place::ONLY, move || Counter::new(count as u64, arrived.clone())).await;
+    let counter = contestant.spawn(Place::FIRST, move || Counter::new(count as u64, arrived.clone())).await;
     let start = Instant::now();
     for _ in 0..count {
         C::tell::<Counter>(&counter, 1);
@@ -41,11 +41,11 @@ pub(super) async fn with_bound<C: Contestant>(contestant: &C, count: usize) -> R
 pub(super) async fn from_tasks<C: Contestant>(contestant: &C, count: usize) -> Duration {
     let done = Latch::new(1);
     let arrived = done.clone();
-    let counter = contestant.spawn(Place::ONLY, move || Counter::new(count as u64, arrived.clone())).await;
+    let counter = contestant.spawn(Place::FIRST, move || Counter::new(count as u64, arrived.clone())).await;
     let start = Instant::now();
-    for index in 0..PRODUCERS {
+    for _ in 0..PRODUCERS {
         let counter = counter.clone();
-        contestant.client(Place { index, of: PRODUCERS }, async move {
+        contestant.client(Place::LAST, async move {
             for _ in 0..count / PRODUCERS {
                 C::tell::<Counter>(&counter, 1);
             }
