@@ -165,13 +165,13 @@ fn build_counting(timed: &Path, package: &Path, target: &Path) -> Result<PathBuf
                 build.env_remove(&name);
             }
         }
-        let built = build
+        let status = build
             .args(["build", "--release", "--locked", "--quiet", "--bin", "allocations", "--manifest-path"])
             .arg(package.join("Cargo.toml"))
             .arg("--target-dir")
             .arg(target)
             .status();
-        if !built.is_ok_and(|status| status.success()) {
+        if !status.is_ok_and(|status| status.success()) {
             return Err("the program that counts allocations does not build".to_owned());
         }
     }
