@@ -1,8 +1,8 @@
 //! Which Rust file does no `mod` reach? Nothing compiles it, so nothing checks it.
 //!
-//! The roots are what cargo finds by itself: `src/lib.rs`, `src/main.rs`, and under `tests/`, `benches/` and
-//! `examples/` each file and each folder with a `main.rs`; and what a test compiles by itself, in a folder `ui` beside its
-//! `main.rs`. From there the declarations are followed.
+//! The roots are what cargo finds by itself: `src/lib.rs`, `src/main.rs`, each file of `src/bin/`, and under `tests/`,
+//! `benches/` and `examples/` each file and each folder with a `main.rs`; and what a test compiles by itself, in a folder
+//! `ui` beside its `main.rs`. From there the declarations are followed.
 
 use std::collections::BTreeSet;
 
@@ -27,6 +27,9 @@ pub(crate) fn orphans(files: &Rust<'_>) -> Vec<String> {
 
 fn is_root(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
+    if let [.., "src", "lib.rs" | "main.rs"] | [.., "src", "bin", _] = parts.as_slice() {
+        return true; // of a package, wherever it is
+    }
     // Inside its package: a member may lie in another one's folder.
     let begins = |folder: &&str| *folder == "src" || is_target(folder);
     let inside = match parts.iter().position(begins) {
@@ -34,7 +37,7 @@ fn is_root(path: &str) -> bool {
         None => &parts[parts.len() - 1..],
     };
     match inside {
-        ["src", "lib.rs" | "main.rs"] | ["build.rs"] | ["tests", _, "ui", ..] => true,
+        ["build.rs"] | ["tests", _, "ui", ..] => true,
         [folder, _] | [folder, _, "main.rs"] => is_target(folder),
         _ => false,
     }
@@ -177,5 +180,12 @@ mod tests {
         ]);
         assert_eq!(findings, Vec::<String>::new());
         assert_eq!(lost(&[("tests/area/main.rs", ""), ("tests/area/part.rs", "")]).len(), 1);
+    }
+
+    #[test]
+    fn a_package_in_a_folder_of_benches_has_roots_of_its_own() {
+        let (library, part) = (("benches/a/src/lib.rs", "mod b;"), ("benches/a/src/b.rs", ""));
+        assert_eq!(lost(&[library, part, ("benches/a/src/bin/c.rs", "")]), Vec::<String>::new());
+        assert_eq!(lost(&[library, part, ("benches/a/src/c.rs", "")]).len(), 1);
     }
 }
