@@ -32,6 +32,7 @@ use crate::reply::Claim;
 use crate::spawn::{Factory, Limits};
 use crate::supervision::Supervision;
 use crate::supervision::budget::RestartBudget;
+use crate::trace::{self, Handling, Traced};
 
 /// Everything an actor consists of, besides its cell.
 pub(crate) struct Body<A: Actor> {
@@ -159,6 +160,7 @@ async fn work<A: Actor>(
     chain::handle_for(None);
     let env = &cell.head().core.env;
     let is_simulated = env.is_simulated();
+    let traces = cell.head().core.traces;
     let mut chained = false;
     let mut pace = Pace::default();
     let mut since_told = 0;
@@ -198,6 +200,7 @@ async fn work<A: Actor>(
         }
         let Some(envelope) = &mut next else { continue };
         pace.step();
+        let cause = if traces { envelope.ticket.as_ref().and_then(|ticket| ticket.trace()) } else { None };
         if envelope.ticket.is_some() || chained {
             match envelope.ticket.take().map_or(Claim::Granted(None), |ticket| ticket.claim()) {
                 Claim::Granted(above) => {
@@ -221,7 +224,9 @@ async fn work<A: Actor>(
         let left = ctx.batch.len() + 1;
         let Some(Envelope { message, .. }) = next else { continue };
         let exit = {
-            let mut hook = pin!(actor.receive(message, ctx));
+            let handling =
+                cause.map(|cause| Box::new(Handling::new(cause, env, cell.head(), type_name::<A::Msg>())));
+            let mut hook = pin!(Traced { handling, hook: pin!(actor.receive(message, ctx)) });
             // Most handlers are ready at once, and need nobody who looks after them.
             match poll_fn(|cx| Poll::Ready(hook.as_mut().poll(cx))).await {
                 Poll::Ready(Ok(())) => None,
@@ -316,9 +321,11 @@ fn next_tick<A: Actor>(cell: &Cell<A::Msg>, ctx: &mut Context<A>) -> Option<Enve
     cell.inbox.rouse();
     *doing = Doing::Timer;
     env.note(|| format!("{} timer {key}", cell.head().path));
+    let trace = timer.trace;
     let message = (timer.make)();
     rare.timers.put_back(key, timer, now);
-    Some(Envelope { message, ticket: None })
+    let envelope = Envelope { message, ticket: None };
+    Some(trace::scope(trace, || envelope.with_trace(&cell.head().core)))
 }
 
 /// Runs `started` or `post_restart`. A failure leaves it to be done.

@@ -40,6 +40,23 @@ pub(crate) struct Envelope<M> {
     pub(crate) ticket: Option<sync::Arc<Ticket>>,
 }
 
+impl<M> Envelope<M> {
+    fn is_question(&self) -> bool {
+        self.ticket.as_ref().is_some_and(|ticket| ticket.is_question())
+    }
+
+    /// The same, as a part of what its sender is part of, where that is to be known.
+    pub(crate) fn with_trace(mut self, core: &Core) -> Self {
+        if let Some(trace) = core.trace_for_message() {
+            match &self.ticket {
+                Some(ticket) => ticket.set_trace(trace),
+                None => self.ticket = Some(Ticket::traced(trace)),
+            }
+        }
+        self
+    }
+}
+
 /// Few messages are questions: the others carry nothing for it.
 impl<M> Item for Envelope<M> {
     type Body = M;
@@ -319,6 +336,7 @@ impl<M: Send + 'static> Cell<M> {
         if let Err(reason) = self.head().core.admits() {
             return Err((envelope, reason));
         }
+        let envelope = envelope.with_trace(&self.head().core);
         self.settle(self.inbox.push(self.rank(&envelope.message), envelope))
     }
 
@@ -332,6 +350,7 @@ impl<M: Send + 'static> Cell<M> {
         if let Err(reason) = self.head().core.admits() {
             return Err((envelope, reason));
         }
+        let envelope = envelope.with_trace(&self.head().core);
         match self.inbox.offer(self.rank(&envelope.message), envelope, cx) {
             Offered::Waits(number) => Ok(Some(number)),
             Offered::Settled(pushed) => self.settle(pushed).map(|()| None),
@@ -342,7 +361,7 @@ impl<M: Send + 'static> Cell<M> {
         match pushed {
             Pushed::Queued => Ok(()),
             // Who asks is to know at once; who tells has chosen not to.
-            Pushed::Dropped(envelope) if envelope.ticket.is_some() => {
+            Pushed::Dropped(envelope) if envelope.is_question() => {
                 Err((envelope, Refusal::Overflowed { capacity: self.inbox.capacity() }))
             }
             Pushed::Displaced(envelope) | Pushed::Dropped(envelope) => {

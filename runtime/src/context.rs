@@ -25,6 +25,7 @@ use crate::runner::HOT_ACTIVATIONS;
 use crate::spawn::{IntoSpawn, Limits, MsgOf};
 use crate::system::ActorSystem;
 use crate::timers::{TimerSet, Timers};
+use crate::trace::{self, TraceContext};
 
 /// What an actor can reach from its hooks: itself, its children, its timers, its stash.
 ///
@@ -337,14 +338,15 @@ impl<A: Actor> Context<A> {
         }
         let cell = self.cell().clone();
         let env = cell.head().core.env.clone();
-        let mut work = Box::pin(future);
+        let trace = TraceContext::current();
+        let mut work = Box::pin(trace::carried(trace, future));
         env.spawn(|| format!("{} {what}", self.path()), async move {
             let ended = {
                 let polled = pin!(catch_future(work.as_mut()));
                 Abortable::new(polled, registration).await
             };
             match ended {
-                Ok(output) => done(output),
+                Ok(output) => trace::scope(trace, || done(output)),
                 Err(_) => drop(done),
             }
             // Marks it as done, so that the actor forgets it.
@@ -380,7 +382,8 @@ impl<M: Send + 'static> Room<M> {
             }
         };
         let Some(cell) = self.cell.take() else { return };
-        if let Err(envelope) = cell.inbox.fulfil(rank, Envelope { message, ticket: None }, true) {
+        let envelope = Envelope { message, ticket: None }.with_trace(&cell.head().core);
+        if let Err(envelope) = cell.inbox.fulfil(rank, envelope, true) {
             cell.bury(envelope, Reason::Piped);
         }
     }

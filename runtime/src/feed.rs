@@ -24,6 +24,7 @@ use crate::context::{Context, Doing};
 use crate::dead_letters::Reason;
 use crate::error::Undelivered;
 use crate::failure::{catch_future, drop_quietly};
+use crate::trace::{self, TraceContext};
 
 /// Items after which the task gives way to others: a stream and a mailbox that are always ready would keep it for ever.
 const ITEMS_PER_TURN: u32 = 64;
@@ -52,10 +53,11 @@ impl<M: Send + 'static> ActorRef<M> {
     {
         let (task, registration) = AbortHandle::new_pair();
         let (actor, ends) = (self.clone(), Ends(task.clone()));
+        let part_of = TraceContext::current();
         let label = || format!("{} feed", self.path());
         self.cell.head().core.env.spawn(label, async move {
             let _ends = ends;
-            let mut work = Box::pin(carry(actor.clone(), stream, map, end));
+            let mut work = Box::pin(trace::carried(part_of, carry(actor.clone(), stream, map, end)));
             if !actor.is_stopped() {
                 // The work first: an item in hand when the actor ends is refused, and accounted for.
                 let caught = pin!(catch_future(work.as_mut()));

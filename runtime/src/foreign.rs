@@ -124,7 +124,8 @@ impl<M: Send + 'static> Foreign<M> for Arc<Cell<M>> {
         let mut reserved = Reserved(Some(self));
         let rank = self.rank(&message);
         reserved.0 = None;
-        if let Err(envelope) = self.inbox.fulfil(rank, Envelope { message, ticket: None }, false) {
+        let envelope = Envelope { message, ticket: None }.with_trace(&self.head().core);
+        if let Err(envelope) = self.inbox.fulfil(rank, envelope, false) {
             self.bury(envelope, Reason::Stopped);
         }
     }

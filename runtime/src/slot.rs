@@ -20,6 +20,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::chain::{Asker, Link};
 use crate::sync::{Arc, Mutex, Weak};
+use crate::trace::TraceContext;
 
 /// Where the reply of type `T` will lie, and what its `owner` keeps beside it.
 pub(crate) struct Slot<T, H> {
@@ -43,6 +44,7 @@ struct State {
     /// How many questions this ticket has served: tells this one from those before and after it.
     number: u64,
     chain: Option<std::sync::Arc<Link>>,
+    trace: Option<TraceContext>,
 }
 
 /// One question of many that a ticket serves, seen from outside. Keeps nobody from using the slot again.
@@ -116,8 +118,7 @@ pub(crate) enum Put<T> {
 
 impl<T, H> Slot<T, H> {
     pub(crate) fn new(owner: H) -> Self {
-        let state = State { phase: Phase::Idle, waker: None, deadline: 0, armed: 0, number: 0, chain: None };
-        Self { ticket: Arc::new(Ticket { state: Mutex::new(state) }), value: Mutex::new(None), owner }
+        Self { ticket: Arc::new(Ticket::new(None)), value: Mutex::new(None), owner }
     }
 
     pub(crate) fn ticket(&self) -> &Arc<Ticket> {
@@ -134,6 +135,7 @@ impl<T, H> Slot<T, H> {
         state.phase = Phase::Queued;
         state.number += 1;
         state.deadline = deadline;
+        state.trace = None;
         let old = (state.waker.take(), mem::replace(&mut state.chain, chain));
         let arm = state.armed == 0 || state.armed > deadline;
         if arm {
@@ -221,6 +223,32 @@ impl<T, H> Slot<T, H> {
 }
 
 impl Ticket {
+    fn new(trace: Option<TraceContext>) -> Self {
+        let state =
+            State { phase: Phase::Idle, waker: None, deadline: 0, armed: 0, number: 0, chain: None, trace };
+        Self { state: Mutex::new(state) }
+    }
+
+    /// A ticket for a message that asks nothing: it only carries a trace.
+    pub(crate) fn traced(trace: TraceContext) -> Arc<Self> {
+        Arc::new(Self::new(Some(trace)))
+    }
+
+    /// What the message is part of.
+    pub(crate) fn trace(&self) -> Option<TraceContext> {
+        self.state.lock().trace
+    }
+
+    /// The message is part of this.
+    pub(crate) fn set_trace(&self, trace: TraceContext) {
+        self.state.lock().trace = Some(trace);
+    }
+
+    /// Whether somebody waits for an answer.
+    pub(crate) fn is_question(&self) -> bool {
+        self.state.lock().phase.is_open()
+    }
+
     /// The actor is about to handle the message this ticket lies beside.
     pub(crate) fn claim(self: &Arc<Self>) -> Claim {
         let mut state = self.state.lock();

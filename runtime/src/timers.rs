@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 #[cfg(feature = "cron")]
 use crate::cron::{Cron, Schedule};
 use crate::env::{Env, Sleep};
+use crate::trace::TraceContext;
 
 /// The shortest period: a period of zero would leave its actor no time for messages.
 const PERIOD_MIN: Duration = Duration::from_millis(1);
@@ -47,6 +48,8 @@ pub(crate) struct Timer<M> {
     due: (Instant, u64),
     again: Again,
     pub(crate) make: Make<M>,
+    /// What the handler that set it was part of.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 /// What becomes of a timer that has fired.
@@ -71,7 +74,7 @@ impl<M> TimerSet<M> {
         self.settings += 1;
         let due = (at, self.settings);
         self.order.insert(due, key.clone());
-        self.timers.insert(key, Timer { due, again, make });
+        self.timers.insert(key, Timer { due, again, make, trace: TraceContext::current() });
     }
 
     fn cancel(&mut self, key: &str) -> bool {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use omnitron::prelude::*;
 use omnitron::testkit::Sim;
-use omnitron::{Dispatcher, SystemBuilder};
+use omnitron::{ActorInspection, ActorState, Dispatcher, SystemBuilder};
 
 /// An actor that does what it is told on whatever thread it runs on.
 struct Worker;
@@ -175,6 +175,14 @@ async fn until_told(system: &ActorSystem, count: u64) {
     }
 }
 
+/// Waits until the actor `shared` sleeps.
+async fn until_idle(system: &ActorSystem) {
+    let sleeps = |actor: &ActorInspection| actor.path.name() == "shared" && actor.state == ActorState::Idle;
+    while !system.inspect().iter().any(sleeps) {
+        system.env().sleep(Duration::from_millis(1)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handler_that_holds_a_shared_thread_is_noticed_and_one_on_a_thread_of_its_own_is_not() {
     let system = watched().await;
@@ -189,6 +197,8 @@ async fn a_handler_that_holds_a_shared_thread_is_noticed_and_one_on_a_thread_of_
         until_told(&system, count).await;
         drop(goes_on);
         thread_of(&shared).await;
+        // What follows at once would be a part of the same hold, which was told already.
+        until_idle(&system).await;
     }
     assert_eq!(system.stats().held_threads, 3);
     drop(pinned_goes_on);

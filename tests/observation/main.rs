@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as the tests do")]
 
+mod traces;
+
 use std::time::Duration;
 
 use omnitron::prelude::*;
@@ -25,7 +27,11 @@ impl Actor for Worker {
     async fn receive(&mut self, job: Job, ctx: &mut Context<Self>) -> Result<(), Failure> {
         match job {
             Job::Nothing => {}
-            Job::Sleep(time) => ctx.env().sleep(time).await,
+            Job::Sleep(time) => {
+                // In two parts: it is polled in between.
+                ctx.env().sleep(time / 2).await;
+                ctx.env().sleep(time / 2).await;
+            }
             Job::Spawn(name) => drop(ctx.spawn(name, || Worker)?),
             Job::Fail => return Err(Failure::msg("on request")),
         }

@@ -30,6 +30,7 @@ use crate::context::Doing;
 use crate::env::{Env, Sleep};
 use crate::error::AskError;
 use crate::reply::ReplyTo;
+use crate::trace::{self, TraceContext};
 
 /// A question for a router that asks several routees; see [`FirstReply`].
 #[derive(Debug)]
@@ -163,13 +164,14 @@ where
         // the router waits for nobody.
         let number = core.next_id();
         let path = front.head().path.clone();
-        core.env.spawn(move || format!("{path} question"), async move {
+        let question = trace::carried(TraceContext::current(), async move {
             let mut frame = Frame::default();
             if let Err(failure) = caught(number, &mut frame, pin!(asking.run(message))).await {
                 front.control(Control::FailedBeside(Doing::Piped, failure));
             }
             drop(place);
         });
+        core.env.spawn(move || format!("{path} question"), question);
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::core::{Core, Counts, Gate, first_id};
+use super::core::{Core, Counts, Gate, OPEN_WITH_CARE, first_id};
 use super::{ActorSystem, USER};
 use crate::cell::Head;
 use crate::dead_letters::DeadLetters;
@@ -33,6 +33,7 @@ pub struct SystemBuilder {
     ask_timeout: Duration,
     shutdown_budget: Duration,
     thread_hold_limit: Duration,
+    trace_messages: bool,
     extensions: Vec<Arc<dyn Extension>>,
     env: Option<Env>,
 }
@@ -51,6 +52,7 @@ impl SystemBuilder {
             ask_timeout: Self::DEFAULT_ASK_TIMEOUT,
             shutdown_budget: Self::DEFAULT_SHUTDOWN_BUDGET,
             thread_hold_limit: Self::DEFAULT_THREAD_HOLD_LIMIT,
+            trace_messages: false,
             extensions: Vec::new(),
             env: None,
         }
@@ -78,6 +80,15 @@ impl SystemBuilder {
     /// in a row that do not await.
     pub fn thread_hold_limit(mut self, limit: Duration) -> Self {
         self.thread_hold_limit = limit;
+        self
+    }
+
+    /// Whether every message takes a [`TraceContext`](crate::TraceContext) along, and is handled in a `tracing` span
+    /// `message` (level INFO) with the fields `actor`, `message_type`, `trace_id`, `span_id` and `parent_id`, so that the log
+    /// lines of a handler name what they belong to. Default: no; then nothing of it costs anything. With it, a `tell`
+    /// allocates.
+    pub fn trace_messages(mut self, trace: bool) -> Self {
+        self.trace_messages = trace;
         self
     }
 
@@ -112,7 +123,8 @@ impl SystemBuilder {
         install_panic_hook();
         let dead_letters = DeadLetters::new(env.clone());
         let core = Arc::new(Core {
-            gate: AtomicU8::new(Gate::Open as u8),
+            gate: AtomicU8::new(if self.trace_messages { OPEN_WITH_CARE } else { Gate::Open as u8 }),
+            traces: self.trace_messages,
             pulse: AtomicU32::new(0),
             start: env.now(),
             troubles: DashMap::with_hasher(env.hasher()),
@@ -160,6 +172,7 @@ impl fmt::Debug for SystemBuilder {
             .field("ask_timeout", &self.ask_timeout)
             .field("shutdown_budget", &self.shutdown_budget)
             .field("thread_hold_limit", &self.thread_hold_limit)
+            .field("trace_messages", &self.trace_messages)
             .field(
                 "extensions",
                 &self.extensions.iter().map(|extension| extension.name()).collect::<Vec<_>>(),

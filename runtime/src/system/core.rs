@@ -27,15 +27,20 @@ use crate::guardian::Guardian;
 use crate::health::Checks;
 use crate::registry::Registry;
 use crate::shutdown::ShutdownReport;
+use crate::trace::TraceContext;
 use crate::watchdog::Leash;
 use crate::{chain, closing};
+
+/// The gate of a system whose messages take their trace along: as open as [`Gate::Open`], but nobody takes the short way
+/// that carries nothing.
+pub(super) const OPEN_WITH_CARE: u8 = 1;
 
 /// How far a system has closed.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Gate {
-    Open,
+    Open = 0,
     /// Only actors may send and spawn.
-    Closing,
+    Closing = 2,
     /// Nobody may spawn.
     Stopping,
     Stopped,
@@ -52,6 +57,8 @@ pub(crate) struct Core {
     pub(super) troubles: DashMap<u64, Trouble, Hashers>,
     pub(crate) env: Env,
     pub(crate) name: String,
+    /// Whether messages take their trace along.
+    pub(crate) traces: bool,
     pub(crate) ask_timeout: Duration,
     pub(crate) shutdown_budget: Duration,
     pub(crate) registry: Registry,
@@ -129,6 +136,11 @@ impl Core {
     /// The unit of [coarse time](crate::mailbox::inbox::Pulse).
     pub(crate) const BEAT: Duration = Duration::from_millis(10);
 
+    /// What a message takes along that is sent now.
+    pub(crate) fn trace_for_message(&self) -> Option<TraceContext> {
+        self.traces.then(|| TraceContext::for_message(&self.env))
+    }
+
     /// Coarse time: beats since the system started, which wrap after 497 days. As late as the watchdog looked, and
     /// exact in a simulation.
     pub(crate) fn beats(&self) -> u32 {
@@ -195,14 +207,14 @@ impl Core {
 
     pub(crate) fn closed_to(&self) -> Gate {
         match self.gate.load(Ordering::Acquire) {
-            0 => Gate::Open,
-            1 => Gate::Closing,
-            2 => Gate::Stopping,
+            0..=OPEN_WITH_CARE => Gate::Open,
+            2 => Gate::Closing,
+            3 => Gate::Stopping,
             _ => Gate::Stopped,
         }
     }
 
-    /// Whether everybody may send.
+    /// Whether everybody may send, and nothing else is to be done.
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
         self.gate.load(Ordering::Relaxed) == Gate::Open as u8
@@ -210,7 +222,7 @@ impl Core {
 
     /// Whether a message may be sent from here, now.
     pub(crate) fn admits(&self) -> Result<(), Refusal> {
-        if self.is_open() { Ok(()) } else { self.admits_late() }
+        if self.gate.load(Ordering::Relaxed) <= OPEN_WITH_CARE { Ok(()) } else { self.admits_late() }
     }
 
     #[cold]
@@ -251,9 +263,7 @@ impl Core {
     }
 
     pub(super) fn begin_shutdown(self: &Arc<Self>) {
-        let open = Gate::Open as u8;
-        if self.gate.compare_exchange(open, Gate::Closing as u8, Ordering::AcqRel, Ordering::Acquire).is_ok()
-        {
+        if self.gate.fetch_max(Gate::Closing as u8, Ordering::AcqRel) < Gate::Closing as u8 {
             self.env.spawn(|| "shutdown".to_owned(), closing::close(self.clone()));
         }
     }
