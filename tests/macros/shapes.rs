@@ -160,7 +160,7 @@ impl Odd {
     }
 
     #[ask]
-    fn map(&self, _context: &mut Context<Self>) -> BTreeMap<u8, Vec<(bool, [char; 2])>> {
+    fn tree(&self, _context: &mut Context<Self>) -> BTreeMap<u8, Vec<(bool, [char; 2])>> {
         BTreeMap::new()
     }
 }

@@ -5,8 +5,21 @@ use quote::format_ident;
 use syn::ext::IdentExt;
 
 /// Methods of `ActorRef` itself: called on a reference, they win over those of a trait.
-const OF_REFERENCES: &[&str] =
-    &["ask", "depth", "drain", "is_stopped", "path", "send", "stop", "stopped", "tell", "try_ask"];
+const OF_REFERENCES: &[&str] = &[
+    "ask",
+    "contramap",
+    "depth",
+    "drain",
+    "feed",
+    "is_stopped",
+    "map",
+    "path",
+    "send",
+    "stop",
+    "stopped",
+    "tell",
+    "try_ask",
+];
 
 /// Methods of traits that `ActorRef` implements and every module sees: beside them, a call is ambiguous.
 const OF_TRAITS: &[&str] = &["clone", "eq", "into", "ne", "to_owned", "to_string", "try_into"];

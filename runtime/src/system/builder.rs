@@ -77,7 +77,7 @@ impl SystemBuilder {
     /// nothing; in a simulation nothing is told.
     ///
     /// It is measured from outside, by a thread that looks a few times within the limit, and covers up to 128 messages
-    /// in a row that do not await.
+    /// in a row that do not await: one hold, told once.
     pub fn thread_hold_limit(mut self, limit: Duration) -> Self {
         self.thread_hold_limit = limit;
         self
