@@ -13,3 +13,18 @@ pub mod prelude;
 #[cfg(feature = "macros")]
 pub use omnitron_macros::actor;
 pub use omnitron_runtime::*;
+
+/// The pages of `docs/guide`, whose programs are tests. One item per page, so that a failure names it.
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../docs/guide/actors.md")]
+    mod actors {}
+    #[doc = include_str!("../docs/guide/supervision.md")]
+    mod supervision {}
+    #[doc = include_str!("../docs/guide/back-pressure.md")]
+    mod back_pressure {}
+    #[doc = include_str!("../docs/guide/asks.md")]
+    mod asks {}
+    #[doc = include_str!("../docs/guide/testing.md")]
+    mod testing {}
+}
