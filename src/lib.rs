@@ -15,7 +15,7 @@ pub use omnitron_macros::actor;
 pub use omnitron_runtime::*;
 
 /// The pages of `docs/guide`, whose programs are tests. One item per page, so that a failure names it.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "macros"))]
 mod guide {
     #[doc = include_str!("../docs/guide/actors.md")]
     mod actors {}
@@ -27,4 +27,12 @@ mod guide {
     mod asks {}
     #[doc = include_str!("../docs/guide/testing.md")]
     mod testing {}
+    #[doc = include_str!("../docs/guide/from-actix.md")]
+    mod from_actix {}
+    #[doc = include_str!("../docs/guide/from-kameo.md")]
+    mod from_kameo {}
+    #[doc = include_str!("../docs/guide/from-ractor.md")]
+    mod from_ractor {}
+    #[doc = include_str!("../docs/guide/from-akka.md")]
+    mod from_akka {}
 }
