@@ -13,3 +13,26 @@ pub mod prelude;
 #[cfg(feature = "macros")]
 pub use omnitron_macros::actor;
 pub use omnitron_runtime::*;
+
+/// The pages of `docs/guide`, whose programs are tests. One item per page, so that a failure names it.
+#[cfg(all(doctest, feature = "macros"))]
+mod guide {
+    #[doc = include_str!("../docs/guide/actors.md")]
+    mod actors {}
+    #[doc = include_str!("../docs/guide/supervision.md")]
+    mod supervision {}
+    #[doc = include_str!("../docs/guide/back-pressure.md")]
+    mod back_pressure {}
+    #[doc = include_str!("../docs/guide/asks.md")]
+    mod asks {}
+    #[doc = include_str!("../docs/guide/testing.md")]
+    mod testing {}
+    #[doc = include_str!("../docs/guide/from-actix.md")]
+    mod from_actix {}
+    #[doc = include_str!("../docs/guide/from-kameo.md")]
+    mod from_kameo {}
+    #[doc = include_str!("../docs/guide/from-ractor.md")]
+    mod from_ractor {}
+    #[doc = include_str!("../docs/guide/from-akka.md")]
+    mod from_akka {}
+}
