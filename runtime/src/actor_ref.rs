@@ -109,6 +109,11 @@ impl<M: Send + 'static> ActorRef<M> {
     ///
     /// `map` runs in the sender, once per message; a panic in it is the sender's. Allocates once, here.
     ///
+    /// A `send` that waits takes its turn as every other, but gives its message away only when it is polled after that: until
+    /// then its room is kept for it, a later `tell` may come before it where there is more room, and a
+    /// [`drain`](Self::drain) waits for it. So await it, or drop it. Room is made, where a mailbox drops its oldest, before
+    /// `map` runs.
+    ///
     /// ```
     /// # use omnitron_runtime::{ActorRef, ReplyTo};
     /// # enum CounterMsg { Add(u64), Get(ReplyTo<u64>) }
@@ -222,8 +227,15 @@ impl<M: Send + 'static> Future for Sending<'_, M> {
 impl<M: Send + 'static> Sending<'_, M> {
     /// Gives up. The message, unless it is in the mailbox already.
     pub(crate) fn take_back(mut self) -> Option<M> {
-        let waited = self.waits.take().and_then(|(number, _)| self.to.cell.inbox.withdraw(number));
-        waited.map(|envelope| envelope.message).or_else(|| self.message.take())
+        let cell = &self.to.cell;
+        match self.waits.take() {
+            Some((number, _)) if cell.as_foreign().is_some() => {
+                cell.leave_line(number);
+                self.message.take()
+            }
+            Some((number, _)) => cell.inbox.withdraw(number).map(|envelope| envelope.message),
+            None => self.message.take(),
+        }
     }
 
     /// Puts the message into the mailbox, or in line for it.

@@ -274,7 +274,7 @@ enum Special<M> {
     Ranked(Rank<M>),
     /// It stands for something elsewhere. Its own inbox is closed from the start, so that every message takes the
     /// careful way, which leads there.
-    Foreign(Box<dyn Foreign<M>>),
+    Foreign { way: Box<dyn Foreign<M>>, target: Arc<dyn AnyCell> },
 }
 
 impl<M: Send + 'static> Cell<M> {
@@ -292,13 +292,13 @@ impl<M: Send + 'static> Cell<M> {
         };
         let (inbox, _) = Inbox::new(mailbox, target.head().stand_in());
         drop(inbox.finish());
-        Self { inbox, special: Some(Box::new(Special::Foreign(foreign))) }
+        Self { inbox, special: Some(Box::new(Special::Foreign { way: foreign, target })) }
     }
 
     /// What this cell stands for, if it is not itself an actor's.
     pub(crate) fn as_foreign(&self) -> Option<&dyn Foreign<M>> {
         match self.special.as_deref() {
-            Some(Special::Foreign(foreign)) => Some(&**foreign),
+            Some(Special::Foreign { way, .. }) => Some(&**way),
             _ => None,
         }
     }
@@ -392,22 +392,39 @@ impl<M: Send + 'static> Cell<M> {
     }
 }
 
+impl<M> Cell<M> {
+    /// The actor's own cell, where this one only stands for it.
+    fn stands_for(&self) -> Option<&Arc<dyn AnyCell>> {
+        match self.special.as_deref() {
+            Some(Special::Foreign { target, .. }) => Some(target),
+            _ => None,
+        }
+    }
+}
+
+/// Whatever is asked of a cell whose type is not known is asked of the actor: a cell that stands for one passes it on.
 impl<M: Send + 'static> AnyCell for Cell<M> {
     fn head(&self) -> &Head {
-        self.head()
+        self.stands_for().map_or_else(|| self.head(), |target| target.head())
     }
 
     fn control(&self, control: Control) {
-        // Given back when the actor is gone, which needs it no more.
-        drop(self.inbox.control(control));
+        match self.stands_for() {
+            Some(target) => target.control(control),
+            // Given back when the actor is gone, which needs it no more.
+            None => drop(self.inbox.control(control)),
+        }
     }
 
     fn urge(&self, urge: Urge) {
-        self.inbox.urge(urge);
+        match self.stands_for() {
+            Some(target) => target.urge(urge),
+            None => self.inbox.urge(urge),
+        }
     }
 
     fn figures(&self) -> Figures {
-        self.inbox.figures()
+        self.stands_for().map_or_else(|| self.inbox.figures(), |target| target.figures())
     }
 
     fn message_type(&self) -> &'static str {

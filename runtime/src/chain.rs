@@ -19,6 +19,7 @@ use std::sync::Arc;
 use crate::beat;
 use crate::failure::Failure;
 use crate::slot::Question;
+use crate::trace;
 
 /// A chain of more links than this is rebuilt from those who still wait, before it grows: handlers that ask on after
 /// they have given up would lengthen it for ever.
@@ -99,7 +100,7 @@ impl Frame {
     pub(crate) fn enter<R>(&mut self, actor: u64, code: impl FnOnce() -> R) -> Result<R, Failure> {
         let outside = self.exchange(Some(actor));
         beat::note(Some(actor));
-        let result = catch_unwind(AssertUnwindSafe(code));
+        let result = trace::outside(|| catch_unwind(AssertUnwindSafe(code)));
         beat::note(outside);
         self.exchange(outside);
         result.map_err(Failure::panicked)

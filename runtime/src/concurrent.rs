@@ -8,8 +8,10 @@
 //! # Invariants
 //!
 //! * At most `at_once` handlers run, those of an incarnation that was replaced included.
-//! * A handler that fails fails the actor, and costs its own message alone: the others run on to their end.
-//! * Handlers that still run after the grace of a stop are cancelled at their await points.
+//! * A handler that fails fails the actor, and costs its own message alone: the others run on to their end. Each failure
+//!   counts, also one of a handler that began before the last restart.
+//! * Handlers that still run after half of the grace of a stop are cancelled at their await points; at once if the actor
+//!   ends while it starts again.
 
 use std::fmt;
 use std::future::Future;
@@ -22,8 +24,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::actor::Actor;
 use crate::actor_ref::ActorRef;
-use crate::cell::{AnyCell, Cell, Control};
+use crate::cell::{AnyCell, Cell, Control, Envelope};
 use crate::context::{Context, Doing};
+use crate::dead_letters::Reason;
 use crate::env::Env;
 use crate::failure::{Crash, Failure};
 use crate::mailbox::Mailbox;
@@ -229,7 +232,14 @@ impl<C: ConcurrentActor> Actor for Crew<C> {
     }
 
     async fn receive(&mut self, msg: C::Msg, ctx: &mut Context<Self>) -> Result<(), Failure> {
+        let mut waiting = Waiting { message: Some(msg), cell: ctx.cell().clone() };
         let place = self.free.clone().acquire_owned().await?;
+        let Some(msg) = waiting.message.take() else { return Ok(()) };
+        if waiting.cell.inbox.wants_control() {
+            // A handler may have failed meanwhile: first that, then this message.
+            ctx.put_back(msg);
+            return Ok(());
+        }
         let (state, limit) = (self.state.clone(), self.handler_limit);
         let inner = ConcurrentContext { myself: ctx.myself().clone() };
         let handler = async move {
@@ -265,6 +275,20 @@ impl<C: ConcurrentActor> Actor for Crew<C> {
             drop(all.await?);
         }
         self.state.stopped().await
+    }
+}
+
+/// A message that waits for a place. One whose wait is cancelled is a dead letter.
+struct Waiting<M: Send + 'static> {
+    message: Option<M>,
+    cell: Arc<Cell<M>>,
+}
+
+impl<M: Send + 'static> Drop for Waiting<M> {
+    fn drop(&mut self) {
+        if let Some(message) = self.message.take() {
+            self.cell.bury(Envelope { message, ticket: None }, Reason::Stopped);
+        }
     }
 }
 

@@ -285,12 +285,21 @@ impl<A: Actor> Context<A> {
     /// Puts everything stashed at the head of the mailbox, in the order in which it was stashed. Returns how many
     /// messages that were.
     pub fn unstash_all(&mut self) -> usize {
+        let core = self.cell().head().core.clone();
         let Some(rare) = &mut self.rare else { return 0 };
         let count = rare.stash.len();
         for message in rare.stash.drain(..).rev() {
-            self.batch.push_front(Envelope { message, ticket: None });
+            // Part of what the handler is part of that takes it up again.
+            self.batch.push_front(Envelope { message, ticket: None }.with_trace(&core));
         }
         count
+    }
+
+    /// Puts the message in hand back: it is the next one.
+    pub(crate) fn put_back(&mut self, message: A::Msg) {
+        let envelope = Envelope { message, ticket: None }.with_trace(&self.cell().head().core);
+        self.batch.push_front(envelope);
+        self.untold = self.untold.saturating_sub(1);
     }
 
     /// Runs `future` beside this actor and sends its output, as a message made by `map`, to this actor. Room in the

@@ -11,14 +11,18 @@
 //!   who may spawn more.
 //! * In a simulation there is one thread, and every actor is a task.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::num::NonZeroUsize;
+use std::pin::pin;
 use std::sync::Arc;
 
 use async_task::Runnable;
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use futures_util::future::select;
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
 use crate::beat;
 use crate::env::Env;
@@ -60,7 +64,8 @@ impl Dispatcher {
 
     /// A pool of so many OS threads, which all actors share that are spawned with this value or a clone of it: for
     /// many actors that block now and then. More of them than threads wait for their turn. The threads are called
-    /// after `name`, start with the first actor, and end when the last actor and the last clone are gone.
+    /// after `name`, start with the first actor, and end when the last actor and the last clone are gone. They belong to the
+    /// tokio runtime of that first actor: make a pool for each runtime.
     pub fn blocking(name: impl Into<String>, threads: NonZeroUsize) -> Self {
         Self { kind: Kind::Pool(Arc::new(Pool { name: name.into(), threads, queue: Mutex::new(None) })) }
     }
@@ -125,6 +130,17 @@ impl Lane {
         future: impl Future<Output = ()> + Send + 'static,
     ) {
         let Some(queue) = self.queue else { return env.spawn(label, future) };
+        // The actor ends with its runtime, as those do that are tasks of it: `gone` is ready when this task is dropped.
+        let (stays, gone) = oneshot::channel::<Infallible>();
+        let (works, ended) = oneshot::channel::<Infallible>();
+        env.spawn(label, async move {
+            let _stays = stays;
+            let _ = ended.await;
+        });
+        let future = async move {
+            let _works = works;
+            select(pin!(future), gone).await;
+        };
         // Where the threads are gone, the task is dropped, which ends the actor.
         let (runnable, task) = async_task::spawn(future, move |runnable| drop(queue.send(runnable)));
         task.detach();

@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 
 use crate::actor::Actor;
 use crate::body::{Body, caught};
+use crate::cell::Control;
 use crate::chain::Frame;
 use crate::context::Doing;
 use crate::dead_letters::Reason;
@@ -59,7 +60,13 @@ impl<A: Actor> Body<A> {
                 tracing::warn!(path = %head.path, %failure, "a message panicked on drop");
             }
         }
-        drop(controls);
+        for control in controls {
+            // Nobody decides about it any more, but it is not to be lost.
+            if let Control::FailedBeside(doing, failure) = control {
+                self.ctx.doing = doing;
+                self.report(&failure);
+            }
+        }
         self.ctx.tell_processed();
         self.ctx.doing = Doing::Nothing;
         head.core.env.note(|| format!("{} ended", head.path));

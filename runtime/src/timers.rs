@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 #[cfg(feature = "cron")]
 use crate::cron::{Cron, Schedule};
 use crate::env::{Env, Sleep};
-use crate::trace::TraceContext;
+use crate::trace::{self, TraceContext};
 
 /// The shortest period: a period of zero would leave its actor no time for messages.
 const PERIOD_MIN: Duration = Duration::from_millis(1);
@@ -137,13 +137,14 @@ impl<M> TimerSet<M> {
         match timer.again {
             Again::Never => {}
             Again::Every(period) => {
-                self.set(key, next_on_grid(timer.due.0, period, now), Again::Every(period), timer.make);
+                let next = next_on_grid(timer.due.0, period, now);
+                trace::scope(timer.trace, || self.set(key, next, Again::Every(period), timer.make));
             }
             #[cfg(feature = "cron")]
             Again::Cron(mut schedule) => {
                 schedule.ran();
                 // Looks at once: there may be more to catch up with.
-                self.set(key, now, Again::Cron(schedule), timer.make);
+                trace::scope(timer.trace, || self.set(key, now, Again::Cron(schedule), timer.make));
             }
         }
     }

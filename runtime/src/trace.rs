@@ -159,6 +159,13 @@ pub(crate) fn scope<R>(current: Option<TraceContext>, code: impl FnOnce() -> R) 
     }
 }
 
+/// Runs `code` as a part of nothing.
+#[inline]
+pub(crate) fn outside<R>(code: impl FnOnce() -> R) -> R {
+    let _entered = Entered::enter(None);
+    code()
+}
+
 /// Makes a future a part of what is `current`, and of the span that is current now.
 pub(crate) async fn carried<F: Future>(current: Option<TraceContext>, future: F) -> F::Output {
     let Some(context) = current else { return future.await };

@@ -9,9 +9,11 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+use tokio::sync::watch;
 
 use crate::beat::{Held, Watchdog};
 use crate::log_limit::{LogLimit, Verdict};
+use crate::shutdown::ShutdownReport;
 use crate::system::{Core, ID_BITS};
 
 /// Looks within the limit: what is told may be late by a part of it.
@@ -23,13 +25,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const LOG_BURST: u32 = 10;
 const LOG_WINDOW: Duration = Duration::from_secs(10);
 
-/// Ends the thread when it is dropped.
-pub(crate) type Leash = Sender<Infallible>;
-
-/// Looks after the actors of `core`, until the leash is dropped. `None` where there is nothing to look after.
-pub(crate) fn start(core: &Arc<Core>, limit: Duration) -> Option<Leash> {
+/// Looks after the actors of `core`, until the `report` of its end is there, or the runtime is gone. In a simulation there is
+/// nothing to look after.
+pub(crate) fn start(core: &Arc<Core>, limit: Duration, mut report: watch::Receiver<Option<ShutdownReport>>) {
     if core.env.is_simulated() {
-        return None;
+        return;
     }
     let pause = (limit / LOOKS).clamp(PAUSE, LONGEST_PAUSE);
     let (leash, dropped) = bounded(0);
@@ -42,10 +42,13 @@ pub(crate) fn start(core: &Arc<Core>, limit: Duration) -> Option<Leash> {
         }
     };
     match core.env.thread(format!("{}-watchdog", core.name), work) {
-        Ok(()) => Some(leash),
+        // A task, so that it is dropped with the runtime: the thread does not outlive that.
+        Ok(()) => core.env.spawn(String::new, async move {
+            let _leash: Sender<Infallible> = leash;
+            drop(report.wait_for(Option::is_some).await);
+        }),
         Err(error) => {
             tracing::warn!(system = %core.name, %error, "no thread for the watchdog: handlers that block are not told");
-            None
         }
     }
 }

@@ -183,8 +183,9 @@ fn handlers_of_a_replaced_incarnation_keep_their_places() {
     }
     world.sim.block_on(world.clerk.drain());
     assert_eq!(world.seen.most.load(Ordering::SeqCst), 2);
-    // The second waited for a place while the failure came, and had its handler begun with the old state.
-    assert_eq!(world.done(), [(0, 2), (1, 3), (1, 4), (1, 5), (0, 1)]);
+    // The second waited for a place while the failure came: it meets what was decided about that.
+    assert_eq!(world.done(), [(1, 2), (1, 3), (1, 4), (1, 5), (0, 1)]);
+    assert_eq!(world.system.stats().messages, 6, "each once");
 }
 
 #[test]
@@ -231,8 +232,9 @@ fn a_stop_waits_for_handlers_for_half_of_its_grace_and_then_cancels_them() {
     world.clerk.tell(Job::Work(3, 1)).unwrap();
     world.sim.run_until_idle();
     world.sim.block_on(world.clerk.stop());
-    // The third was in hand, and got the place of the first.
-    assert_eq!((world.done(), world.seen.running.load(Ordering::SeqCst)), (vec![(0, 1), (0, 3)], 0));
+    // The third was in hand and had no place yet: it was not begun.
+    assert_eq!((world.done(), world.seen.running.load(Ordering::SeqCst)), (vec![(0, 1)], 0));
+    assert_eq!(world.system.dead_letters().total(), 1);
     assert_eq!(world.hooks(), ["started", "stopped"]);
     assert!(world.sim.elapsed() <= 4 * SECOND, "{:?}", world.sim.elapsed());
 }
@@ -244,6 +246,25 @@ fn a_shutdown_waits_for_handlers_as_for_those_of_every_actor() {
     world.sim.run_until_idle();
     let report = world.sim.block_on(world.system.shutdown());
     assert_eq!((report.unfinished, world.done()), (vec![], vec![(0, 1)]));
+}
+
+#[test]
+fn a_handler_that_fails_while_the_actor_stops_is_reported() {
+    let world = world(2, |options| options);
+    world.clerk.tell(Job::Fail(1)).unwrap();
+    world.sim.run_until_idle();
+    world.sim.block_on(world.clerk.stop());
+    assert_eq!((world.system.stats().failures, world.hooks()), (1, vec!["started", "stopped"]));
+}
+
+#[test]
+fn a_message_whose_wait_for_a_place_is_cancelled_is_a_dead_letter() {
+    let world = world(1, |options| options.stop_grace(SECOND));
+    world.clerk.tell(Job::Work(1, 60)).unwrap();
+    world.clerk.tell(Job::Work(2, 1)).unwrap();
+    world.sim.run_until_idle();
+    world.sim.block_on(world.clerk.stop());
+    assert_eq!((world.done(), world.system.dead_letters().total()), (vec![], 1));
 }
 
 #[test]

@@ -157,6 +157,51 @@ fn a_runtime_of_one_thread_runs_actors_asks_and_timers() {
     });
 }
 
+#[test]
+fn actors_end_with_their_runtime_also_on_threads_of_their_own() {
+    let (ended, end) = mpsc::channel();
+    /// Tells when it is dropped.
+    struct Mortal(mpsc::Sender<&'static str>);
+
+    impl Actor for Mortal {
+        type Msg = ();
+
+        async fn receive(&mut self, (): (), _: &mut Context<Self>) -> Result<(), Failure> {
+            std::future::pending().await
+        }
+    }
+
+    impl Drop for Mortal {
+        fn drop(&mut self) {
+            let _ = self.0.send("dropped");
+        }
+    }
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let actors = runtime.block_on(async {
+        let system = ActorSystem::start("brief").await.unwrap();
+        let pool = Dispatcher::blocking("pool", NonZeroUsize::MIN);
+        let actors = [("idle", Dispatcher::pinned()), ("stuck", Dispatcher::pinned()), ("pooled", pool)];
+        actors.map(|(name, dispatcher)| {
+            let ended = ended.clone();
+            let mortal = Spawn::new(move || Mortal(ended.clone())).dispatcher(dispatcher);
+            let mortal = system.spawn(name, mortal).unwrap();
+            mortal.tell(()).unwrap();
+            mortal
+        })
+    });
+    let begun = |actor: &ActorRef<()>| actor.depth() == 1;
+    while !actors.iter().all(begun) {
+        std::thread::yield_now();
+    }
+    drop(runtime);
+    for _ in &actors {
+        // None, if its factory had not run yet; the actor has ended all the same.
+        let _ = end.recv_timeout(Duration::from_mins(1));
+    }
+    assert!(actors.iter().all(ActorRef::is_stopped));
+}
+
 /// A system whose watchdog looks often.
 async fn watched() -> ActorSystem {
     ActorSystem::builder("watched").thread_hold_limit(Duration::from_millis(20)).start().await.unwrap()

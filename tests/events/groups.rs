@@ -76,3 +76,37 @@ fn a_member_that_has_no_room_gives_its_copy_back() {
         assert_eq!(system.dead_letters().total(), 0, "what is given back is no dead letter");
     });
 }
+
+#[test]
+fn an_adapted_member_leaves_with_the_actor_behind_it_and_so_does_a_subscription() {
+    let sim = Sim::new(1);
+    sim.block_on(async {
+        let system = system_in(&sim).await;
+        let groups = Groups::new(system.env());
+        let probe = Probe::<u64>::new(&system, "a").unwrap();
+        let adapted: ActorRef<u8> = probe.actor().contramap(u64::from);
+        assert!(groups.join(&1, &adapted));
+        let subscription = system.events().subscribe_with(&adapted, |event: u8| event);
+        assert!(subscription.is_active());
+        let actor = probe.actor().clone();
+        drop(probe);
+        actor.stop().await;
+        assert!(groups.is_empty() && !subscription.is_active());
+        assert!(!groups.join(&1, &adapted), "it has ended");
+        assert!(!system.events().subscribe_with(&adapted, |event: u8| event).is_active());
+    });
+}
+
+#[test]
+fn a_panic_over_an_event_for_an_adapted_subscriber_is_a_failure_of_its_actor() {
+    let sim = Sim::new(1);
+    sim.block_on(async {
+        let system = system_in(&sim).await;
+        let probe = Probe::<u64>::new(&system, "a").unwrap();
+        let adapted: ActorRef<u8> = probe.actor().contramap(u64::from);
+        system.events().subscribe_with(&adapted, |_: u8| -> u8 { panic!("on request") }).keep();
+        drop(system.events().publish(1_u8));
+        sim.env().sleep(SOON).await;
+        assert_eq!(system.stats().failures, 1);
+    });
+}

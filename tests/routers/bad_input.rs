@@ -188,3 +188,18 @@ fn routees_that_restart_or_stop_together_take_nobody_else_with_them() {
         world.resize(&control, 2);
     }
 }
+
+#[test]
+fn more_routees_than_a_pool_may_have_are_refused_or_cut_off() {
+    let world = World::new(1);
+    let (_, control) = world.pool(1, Routing::round_robin());
+    let refused = world.sim.block_on(control.resize(usize::MAX)).unwrap_err();
+    assert!(refused.to_string().contains("10000 is the most"), "{refused}");
+    assert_eq!(control.routees().len(), 1);
+    let greedy = |_: &PoolLoad| usize::MAX;
+    let pool = Router::pool(1, Routing::round_robin(), world.workers()).resize(SECOND, greedy);
+    let control = pool.control();
+    drop(world.system.spawn("greedy", pool).unwrap());
+    world.sim.advance(2 * SECOND);
+    assert_eq!(control.routees().len(), 10_000);
+}

@@ -3,7 +3,7 @@
 use omnitron::prelude::*;
 use omnitron::{ControlError, GroupControl};
 
-use crate::world::{Act, Job, World, names};
+use crate::world::{Act, Job, SECOND, World, names};
 
 fn group(
     world: &World,
@@ -134,4 +134,42 @@ fn a_group_is_no_routee_of_its_own() {
     let refused = world.sim.block_on(control.add(&group));
     assert!(matches!(refused, Err(ControlError::Itself)), "{refused:?}");
     assert!(control.routees().is_empty());
+}
+
+#[test]
+fn adapted_references_are_routees_as_the_actors_behind_them_are() {
+    let world = World::new(1);
+    let (a, b) = (world.worker("a"), world.worker("b"));
+    let adapted = |actor: &ActorRef<Job>| actor.contramap(|job: Job| job);
+    let (group, control) = group(&world, Routing::round_robin(), &[&adapted(&a), &b]);
+    // The same actor in another way is the same routee.
+    world.sim.block_on(control.add(&adapted(&a))).unwrap();
+    world.sim.block_on(control.add(&a)).unwrap();
+    assert_eq!(control.routees().len(), 2);
+    world.tell(&group, 0..4);
+    assert_eq!((world.seen.of("a").len(), world.seen.of("b").len()), (2, 2));
+    world.sim.block_on(a.stop());
+    world.sim.run_until_idle();
+    assert_eq!(names(&control.routees()), ["b"]);
+    world.tell(&group, 4..6);
+    assert_eq!(world.seen.of("b").len(), 4);
+    assert!(world.sim.block_on(control.remove(&adapted(&b))).unwrap());
+    assert_eq!(control.routees(), []);
+}
+
+#[test]
+fn a_full_adapted_routee_keeps_all_its_room_however_often_the_router_looks_again() {
+    let world = World::new(1);
+    let slow = Spawn::new(world.workers()).mailbox(Mailbox::bounded(2));
+    let slow = world.system.spawn("slow", slow).unwrap();
+    let (group, _) = group(&world, Routing::round_robin(), &[&slow.contramap(|job: Job| job)]);
+    slow.tell(Job::busy(0, SECOND)).unwrap();
+    world.tell(&group, 1..6);
+    world.sim.advance(3 * SECOND);
+    assert_eq!(world.seen.of("slow"), [0, 1, 2, 3, 4, 5]);
+    // No room is kept for anybody any more.
+    assert_eq!(slow.depth(), 0);
+    slow.tell(Job::busy(6, SECOND)).unwrap();
+    slow.tell(Job::note(7)).unwrap();
+    world.sim.block_on(slow.drain());
 }

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant, SystemTime};
 use futures_util::future::{Either, select};
 
 use super::ControlError;
+use super::SIZE_LIMIT;
 use super::hash_ring::HashRing;
 use super::members::{Life, Link, Table};
 use super::resize::{PoolLoad, Resize};
@@ -207,7 +208,7 @@ impl<M: Send + 'static> Keeper<M> {
     fn resize(&mut self, size: usize, ctx: &mut Context<Self>) -> Result<(), ControlError> {
         let mut removed = Vec::new();
         while self.seats.len() > size
-            && let Some((number, seat)) = self.seats.pop_last()
+            && let Some((number, seat)) = self.pop_least_useful()
         {
             ctx.timers().cancel(&format!("retry {number}"));
             if let Some(routee) = seat.routee {
@@ -216,8 +217,9 @@ impl<M: Send + 'static> Keeper<M> {
             }
         }
         let mut grown = Ok(());
+        let mut number = 0;
         while grown.is_ok() && self.seats.len() < size {
-            let number = self.free_number();
+            number = self.free_number(number);
             grown = self.occupy(number, false, ctx);
         }
         self.publish();
@@ -242,7 +244,7 @@ impl<M: Send + 'static> Keeper<M> {
         let time_of_day = Duration::new(since_epoch.as_secs() % 86_400, since_epoch.subsec_nanos());
         let load =
             PoolLoad { now: ctx.now(), time_of_day, size, waiting: depth.saturating_add(waiting), arrived };
-        let wanted = policy.size(&load).max(1);
+        let wanted = policy.size(&load).clamp(1, SIZE_LIMIT);
         if wanted != size {
             tracing::debug!(path = %ctx.path(), from = size, to = wanted, "a pool is resized");
             self.resize(wanted, ctx)?;
@@ -282,15 +284,17 @@ impl<M: Send + 'static> Keeper<M> {
             return Ok(());
         }
         ctx.watch(&routee);
-        let number = self.free_number();
+        let number = self.free_number(0);
         let seat = Seat { routee: Some(routee), weight, stage: Stage::Ready, since: ctx.now(), attempts: 0 };
         self.seats.insert(number, seat);
         Ok(())
     }
 
     fn number_of(&self, routee: &ActorRef<M>) -> Option<usize> {
-        let mut seats = self.seats.iter();
-        seats.find(|(_, seat)| seat.routee.as_ref() == Some(routee)).map(|(&number, _)| number)
+        // By the actor: two references may lead to one, each in its own way.
+        let id = routee.cell.head().id;
+        let is_it = |seat: &Seat<M>| seat.routee.as_ref().is_some_and(|routee| routee.cell.head().id == id);
+        self.seats.iter().find(|(_, seat)| is_it(seat)).map(|(&number, _)| number)
     }
 
     fn remove(&mut self, routee: &ActorRef<M>, ctx: &mut Context<Self>) -> bool {
@@ -302,11 +306,19 @@ impl<M: Send + 'static> Keeper<M> {
 
     // ---- both -------------------------------------------------------------------------------------------------
 
-    /// The lowest number that nobody has.
-    fn free_number(&self) -> usize {
-        let taken = self.seats.len() + self.leaving.len();
+    /// The lowest number from `first` on that nobody has.
+    fn free_number(&self, first: usize) -> usize {
         let is_free = |number: &usize| !self.seats.contains_key(number) && !self.leaving.contains(number);
-        (0..taken).find(is_free).unwrap_or(taken)
+        (first..).find(is_free).unwrap_or(usize::MAX)
+    }
+
+    /// Takes out a seat for a smaller pool: one where nobody works before one where somebody does, and the highest
+    /// number first.
+    fn pop_least_useful(&mut self) -> Option<(usize, Seat<M>)> {
+        let works = |seat: &Seat<M>| seat.stage == Stage::Ready;
+        let idle = self.seats.iter().rev().find(|(_, seat)| !works(seat)).map(|(&number, _)| number);
+        let number = idle.or_else(|| self.seats.last_key_value().map(|(&number, _)| number))?;
+        self.seats.remove_entry(&number)
     }
 
     fn ended(&mut self, path: &ActorPath, ctx: &mut Context<Self>) -> Result<(), Failure> {

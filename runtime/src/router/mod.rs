@@ -35,6 +35,9 @@ pub use self::routing::{Route, Routing};
 use crate::actor::Actor;
 use crate::error::AskError;
 
+/// The most routees of a pool: far more than are of use, and few enough to be spawned at one go.
+pub(crate) const SIZE_LIMIT: usize = 10_000;
+
 /// Several actors behind one reference: a [pool](Self::pool) of its own children, or a [group](Self::group) of others.
 ///
 /// A router is spawned as any actor, and its reference is used as any other. It is an actor of its own, with a mailbox
@@ -53,7 +56,7 @@ use crate::error::AskError;
 pub struct Router;
 
 impl Router {
-    /// A pool of `routees` actors (0 counts as 1), with messages handed over as `route` says. `factory` makes each
+    /// A pool of `routees` actors (0 counts as 1, and more than 10,000 as 10,000), with messages handed over as `route` says. `factory` makes each
     /// routee, and makes it again when it restarts or is replaced.
     ///
     /// ```
@@ -114,6 +117,14 @@ pub enum ControlError {
     /// A pool was to be resized to nothing. It was not changed.
     #[error("a pool cannot be resized to 0 routees: stop it instead")]
     NoRoutees,
+    /// A pool was to be resized to more than it may have. It was not changed.
+    #[error("a pool cannot be resized to {wanted} routees: {limit} is the most")]
+    TooMany {
+        /// The size that was asked for.
+        wanted: usize,
+        /// The most routees of a pool.
+        limit: usize,
+    },
     /// The router has not been spawned, or has stopped. Nothing was changed.
     #[error("the router does not run: it has not been spawned, or has stopped")]
     NotRunning,

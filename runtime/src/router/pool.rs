@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ControlError;
+use super::SIZE_LIMIT;
 use super::front::Front;
 use super::keeper::{Children, Keep, Plan, WarmUp, WhenEnded};
 use super::members::Link;
@@ -50,7 +51,7 @@ impl<A: Actor, R: Route<A::Msg>> Pool<A, R> {
             }),
             mailbox: Mailbox::default(),
             link: Link::new(),
-            size: size.max(1),
+            size: size.clamp(1, SIZE_LIMIT),
             weight: Box::new(|_| 1),
             when_ended: WhenEnded::default(),
             warm_up: None,
@@ -140,7 +141,7 @@ pub struct PoolControl<M> {
 }
 
 impl<M: Send + 'static> PoolControl<M> {
-    /// Changes the number of routees. Ready when the new number is in force: those removed (the highest numbers) get no
+    /// Changes the number of routees. Ready when the new number is in force: those removed (such as have no routee at work first, then the highest numbers) get no
     /// more messages from the pool, handle what they have, and stop; those added get messages once they are
     /// [warm](Pool::warm_up). No message is lost.
     ///
@@ -148,7 +149,7 @@ impl<M: Send + 'static> PoolControl<M> {
     ///
     /// # Errors
     ///
-    /// [`ControlError::NoRoutees`] for 0; [`NotRunning`](ControlError::NotRunning) before the pool is spawned and after
+    /// [`ControlError::NoRoutees`] for 0, [`TooMany`](ControlError::TooMany) for more than 10,000; [`NotRunning`](ControlError::NotRunning) before the pool is spawned and after
     /// it has stopped; [`NotSpawned`](ControlError::NotSpawned) when a routee cannot be spawned: the pool then has as
     /// many as it came to.
     ///
@@ -158,6 +159,9 @@ impl<M: Send + 'static> PoolControl<M> {
     pub async fn resize(&self, routees: usize) -> Result<(), ControlError> {
         if routees == 0 {
             return Err(ControlError::NoRoutees);
+        }
+        if routees > SIZE_LIMIT {
+            return Err(ControlError::TooMany { wanted: routees, limit: SIZE_LIMIT });
         }
         let keeper = self.link.keeper().await.ok_or(ControlError::NotRunning)?;
         keeper.ask(|reply| Keep::Resize(routees, reply)).await.map_err(ControlError::unanswered)?

@@ -141,11 +141,10 @@ impl SystemBuilder {
             cause: OnceLock::new(),
             report: watch::Sender::new(None),
             forced: watch::Sender::new(false),
-            leash: Mutex::new(None),
             counts: Box::new(Counts { ids: AtomicU64::new(first_id()), ..Counts::default() }),
             env,
         });
-        *core.leash.lock() = watchdog::start(&core, self.thread_hold_limit);
+        watchdog::start(&core, self.thread_hold_limit, core.report.subscribe());
         let user = ActorPath::root().child(USER).map_err(StartError::IllegalName)?;
         let system = ActorSystem { core };
         for (index, extension) in self.extensions.iter().enumerate() {

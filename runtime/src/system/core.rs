@@ -28,7 +28,6 @@ use crate::health::Checks;
 use crate::registry::Registry;
 use crate::shutdown::ShutdownReport;
 use crate::trace::TraceContext;
-use crate::watchdog::Leash;
 use crate::{chain, closing};
 
 /// The gate of a system whose messages take their trace along: as open as [`Gate::Open`], but nobody takes the short way
@@ -72,8 +71,6 @@ pub(crate) struct Core {
     pub(super) report: watch::Sender<Option<ShutdownReport>>,
     /// The shutdown is not to wait for anybody any more.
     pub(super) forced: watch::Sender<bool>,
-    /// Keeps the watchdog looking.
-    pub(super) leash: Mutex<Option<Leash>>,
     /// Apart from what is read for every message: these are written.
     pub(crate) counts: Box<Counts>,
 }
@@ -282,7 +279,6 @@ impl Core {
     pub(crate) fn publish(&self, report: ShutdownReport) {
         // The guardian and the health checks hold the core: this ends both circles.
         drop(self.guardian.lock().take());
-        drop(self.leash.lock().take());
         self.health.end();
         self.dead_letters.end();
         self.topics.end();
