@@ -309,7 +309,9 @@ impl<M: Send + 'static> Keeper<M> {
     /// The lowest number from `first` on that nobody has.
     fn free_number(&self, first: usize) -> usize {
         let is_free = |number: &usize| !self.seats.contains_key(number) && !self.leaving.contains(number);
-        (first..).find(is_free).unwrap_or(usize::MAX)
+        // Those taken are that many at most, so one of these is free.
+        let last = first + self.seats.len() + self.leaving.len();
+        (first..=last).find(is_free).unwrap_or(last)
     }
 
     /// Takes out a seat for a smaller pool: one where nobody works before one where somebody does, and the highest
