@@ -95,3 +95,60 @@ impl Figures {
         self.done.failures += actor.failures;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+    use crate::actor::Actor;
+    use crate::context::Context;
+    use crate::failure::Failure;
+    use crate::metrics::Metrics;
+    use crate::system::ActorSystem;
+
+    /// Handles one message, and ends.
+    struct Brief(Arc<AtomicU64>);
+
+    impl Actor for Brief {
+        type Msg = ();
+
+        async fn receive(&mut self, (): (), ctx: &mut Context<Self>) -> Result<(), Failure> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            ctx.stop();
+            Ok(())
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn no_reading_on_another_thread_counts_more_than_was_handled() {
+        const ACTORS: u64 = 5_000;
+        let system =
+            ActorSystem::builder("test").extension(Metrics::every(Duration::MAX)).start().await.unwrap();
+        let handled = Arc::new(AtomicU64::new(0));
+        let (churning, counted) = (system.clone(), handled.clone());
+        system.env().spawn(|| "churn".to_owned(), async move {
+            for _ in 0..ACTORS {
+                let counted = counted.clone();
+                let brief = churning.spawn("brief", move || Brief(counted.clone())).unwrap();
+                brief.tell(()).unwrap();
+                brief.stopped().await;
+            }
+        });
+        let ledger = system.core().ledger.get().unwrap();
+        loop {
+            let reading = Reading::take(system.core(), ledger).await;
+            let truth = handled.load(Ordering::SeqCst);
+            let group: u64 = reading.groups.iter().map(|group| group.figures.done.messages).sum();
+            assert!(reading.stats.messages <= truth, "{} of {truth}", reading.stats.messages);
+            assert!(group <= truth, "{group} of {truth} in the group");
+            if truth == ACTORS {
+                break;
+            }
+        }
+        system.shutdown().await;
+        let last = Reading::take(system.core(), ledger).await;
+        assert_eq!((last.stats.messages, last.groups[0].figures.done.messages), (ACTORS, ACTORS));
+    }
+}
