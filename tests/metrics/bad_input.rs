@@ -1,10 +1,14 @@
 //! What if the recorder panics, or is not there, or the choices make no sense?
 
+use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use omnitron::Metrics;
 use omnitron::prelude::*;
 use omnitron::testkit::Sim;
+use parking_lot::Mutex;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::recorder::Seen;
 use crate::{Job, SECOND, expect, shop, worker};
@@ -34,6 +38,53 @@ fn a_recorder_that_panics_loses_that_value_and_nothing_else_and_later_readings_g
         let report = system.shutdown().await;
         assert!(report.cause.is_none() && report.unfinished.is_empty(), "{report}");
         assert_eq!(metrics.recorder_panics(), 3, "in the last reading");
+    });
+}
+
+/// Lines of a log.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    fn about_the_recorder(&self) -> Vec<String> {
+        let text = String::from_utf8_lossy(&self.0.lock()).into_owned();
+        text.lines().filter(|line| line.contains("recorder of metrics panicked")).map(str::to_owned).collect()
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_log_names_a_recorder_that_panics_once_per_minute_and_says_why_and_where() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    // As in the test of the log of dead letters: with one subscriber only, other threads may switch a line off.
+    let _second = tracing_subscriber::fmt().with_writer(std::io::sink).finish().set_default();
+    let _first = subscriber.set_default();
+    shop(Metrics::every(SECOND), async |sim, seen, system| {
+        sim.env().sleep(SECOND / 2).await;
+        seen.panic_at(Some("omnitron_dead_letters_total"));
+        sim.env().sleep(SECOND * 60).await;
+        let minute = lines.about_the_recorder();
+        assert_eq!(minute.len(), 1, "{minute:#?}");
+        for part in ["ERROR", "shop", "no room for omnitron_dead_letters_total", "recorder.rs:"] {
+            assert!(minute[0].contains(part), "no {part}: {}", minute[0]);
+        }
+        sim.env().sleep(SECOND).await;
+        let all = lines.about_the_recorder();
+        assert_eq!(all.len(), 2, "{all:#?}");
+        assert!(all[1].contains("suppressed=59"), "{}", all[1]);
+        assert_eq!(system.extension::<Metrics>().unwrap().recorder_panics(), 61 * 6, "one for each reason");
     });
 }
 
