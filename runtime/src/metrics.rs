@@ -62,6 +62,7 @@ const LOG_WINDOW: Duration = Duration::from_mins(1);
 /// # Ok::<(), omnitron_runtime::StartError>(())
 /// # }).unwrap();
 /// ```
+#[must_use = "it does nothing until a system is started with it"]
 pub struct Metrics {
     every: Duration,
     groups: usize,
@@ -123,7 +124,7 @@ impl fmt::Debug for Metrics {
 }
 
 impl Extension for Metrics {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "metrics"
     }
 

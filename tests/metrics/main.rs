@@ -122,12 +122,13 @@ fn the_figures_are_those_of_the_actors() {
 #[test]
 fn readings_come_at_the_interval_and_one_more_after_all_actors_have_ended() {
     let count = |seen: &Seen| seen.all(r#"omnitron_actors{system="shop"}"#).len();
-    for (metrics, every) in [(Metrics::default(), SECOND * 5), (Metrics::every(SECOND * 20), SECOND * 20)] {
+    for (metrics, seconds) in [(Metrics::default(), 5), (Metrics::every(SECOND * 20), 20)] {
+        let every = SECOND * seconds;
         shop(metrics, async |sim, seen, system| {
             assert_eq!(count(seen), 1, "one at the start");
-            sim.env().sleep(every - SECOND - Duration::from_nanos(1)).await;
+            sim.env().sleep(SECOND * (seconds - 2) + Duration::from_millis(999)).await;
             assert_eq!(count(seen), 1);
-            sim.env().sleep(Duration::from_nanos(2)).await;
+            sim.env().sleep(Duration::from_millis(2)).await;
             assert_eq!(count(seen), 2);
             sim.env().sleep(every * 10).await;
             assert_eq!(count(seen), 12);
