@@ -56,8 +56,20 @@ pub enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 6] =
+    pub(crate) const ALL: [Self; 6] =
         [Self::Stopped, Self::Overflowed, Self::Expired, Self::LateReply, Self::Piped, Self::NoRoutee];
+
+    /// The word for it, in lower case, with underscores.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Overflowed => "overflowed",
+            Self::Expired => "expired",
+            Self::LateReply => "late_reply",
+            Self::Piped => "piped",
+            Self::NoRoutee => "no_routee",
+        }
+    }
 }
 
 impl fmt::Display for Reason {

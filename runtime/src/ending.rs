@@ -9,7 +9,6 @@
 //! * Whoever learns of the end can use the name again.
 
 use std::pin::pin;
-use std::sync::atomic::Ordering;
 
 use crate::actor::Actor;
 use crate::body::{Body, caught};
@@ -75,9 +74,7 @@ impl<A: Actor> Body<A> {
                 watched.head().watchers.remove(head.id);
             }
         }
-        head.core.counts.ended(head.processed.load(Ordering::Relaxed), cell.inbox.figures().deepest);
-        head.core.registry.leave(&head.path);
-        head.core.forget_trouble(head.id);
+        head.core.depart(head, cell.inbox.figures().deepest);
         if let Some(parent) = &head.parent {
             parent.head().family.remove(self.ctx.key, head.id, parent);
         }

@@ -121,7 +121,7 @@ async fn carried<M: Send + 'static>(actor: &ActorRef<M>, message: M) -> bool {
 }
 
 /// Lets other tasks run.
-async fn give_way() {
+pub(crate) async fn give_way() {
     let mut gave_way = false;
     poll_fn(|cx| {
         if std::mem::replace(&mut gave_way, true) {

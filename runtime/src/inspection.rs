@@ -80,6 +80,11 @@ pub enum ActorState {
 }
 
 impl ActorState {
+    /// All of them, in the order of their declaration.
+    #[cfg(feature = "metrics")]
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Starting, Self::Idle, Self::Running, Self::Awaiting, Self::Recovering, Self::Stopping];
+
     /// The word for it, in lower case.
     pub const fn word(self) -> &'static str {
         match self {
@@ -137,7 +142,7 @@ impl Inspection {
 }
 
 impl ActorInspection {
-    fn of(cell: &dyn AnyCell, core: &Core) -> Self {
+    pub(crate) fn of(cell: &dyn AnyCell, core: &Core) -> Self {
         let (figures, trouble) = (cell.figures(), core.trouble(cell.head().id));
         let age = |since| core.since_beat(since);
         Self {

@@ -33,6 +33,8 @@ mod health;
 mod inspection;
 mod log_limit;
 mod mailbox;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod notices;
 mod output;
 mod pace;
@@ -79,6 +81,8 @@ pub use crate::groups::{Groups, Told};
 pub use crate::health::{CheckReport, CheckResult, Health, HealthError, HealthReport, SystemState};
 pub use crate::inspection::{ActorInspection, ActorState, Inspection};
 pub use crate::mailbox::{Mailbox, Overflow};
+#[cfg(feature = "metrics")]
+pub use crate::metrics::Metrics;
 pub use crate::output::{EmitRefusal, NotEmitted, Output, OutputStream};
 pub use crate::path::{ActorPath, NameError, PathError};
 pub use crate::reply::ReplyTo;

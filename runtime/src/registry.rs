@@ -55,10 +55,6 @@ impl Registry {
         self.by_path.get(path.as_str()).map(|entry| entry.key().0.clone())
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.by_path.len()
-    }
-
     /// All living actors, the parents before their children.
     pub(crate) fn all(&self) -> Vec<Arc<dyn AnyCell>> {
         let mut cells: Vec<_> = self.by_path.iter().map(|entry| entry.key().0.clone()).collect();

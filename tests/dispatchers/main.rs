@@ -159,7 +159,6 @@ fn a_runtime_of_one_thread_runs_actors_asks_and_timers() {
 
 #[test]
 fn actors_end_with_their_runtime_also_on_threads_of_their_own() {
-    let (ended, end) = mpsc::channel();
     /// Tells when it is dropped.
     struct Mortal(mpsc::Sender<&'static str>);
 
@@ -177,6 +176,7 @@ fn actors_end_with_their_runtime_also_on_threads_of_their_own() {
         }
     }
 
+    let (ended, end) = mpsc::channel();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let actors = runtime.block_on(async {
         let system = ActorSystem::start("brief").await.unwrap();

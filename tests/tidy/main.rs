@@ -24,6 +24,8 @@ const PURE: &[&str] = &[
     "runtime/src/health/report.rs",
     "runtime/src/log_limit.rs",
     "runtime/src/mailbox/overflow.rs",
+    "runtime/src/metrics/ledger.rs",
+    "runtime/src/metrics/names.rs",
     "runtime/src/pace.rs",
     "runtime/src/path.rs",
     "runtime/src/roster.rs",

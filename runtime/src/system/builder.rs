@@ -136,6 +136,8 @@ impl SystemBuilder {
             dead_letters,
             health: Checks::new(),
             topics: Topics::new(),
+            #[cfg(feature = "metrics")]
+            ledger: OnceLock::new(),
             extensions: OnceLock::new(),
             guardian: Mutex::new(None),
             cause: OnceLock::new(),

@@ -16,6 +16,7 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::cell::Head;
 use crate::dead_letters::DeadLetters;
 use crate::deadlines::Deadlines;
 use crate::env::{Env, Hashers};
@@ -25,6 +26,8 @@ use crate::extension::Extension;
 use crate::failure::Crash;
 use crate::guardian::Guardian;
 use crate::health::Checks;
+#[cfg(feature = "metrics")]
+use crate::metrics::{Done, Ledger};
 use crate::registry::Registry;
 use crate::shutdown::ShutdownReport;
 use crate::trace::TraceContext;
@@ -65,6 +68,9 @@ pub(crate) struct Core {
     pub(super) dead_letters: DeadLetters,
     pub(crate) health: Checks,
     pub(crate) topics: Topics,
+    /// The figures of those who ended, by group; only where somebody reads them.
+    #[cfg(feature = "metrics")]
+    pub(crate) ledger: OnceLock<Mutex<Ledger>>,
     pub(super) extensions: OnceLock<Vec<Arc<dyn Extension>>>,
     pub(super) guardian: Mutex<Option<Arc<Guardian>>>,
     pub(super) cause: OnceLock<Crash>,
@@ -116,8 +122,8 @@ impl Counts {
     }
 
     /// An actor has ended that had handled so many messages, and whose mailbox was once so deep.
-    pub(crate) fn ended(&self, messages: u64, deepest: usize) {
-        self.ended_messages.fetch_add(messages, Ordering::Relaxed);
+    fn ended(&self, messages: u64, deepest: usize) {
+        self.ended_messages.fetch_add(messages, Ordering::Release);
         self.ended_deepest.fetch_max(deepest, Ordering::Relaxed);
     }
 }
@@ -171,9 +177,21 @@ impl Core {
         note(&mut self.troubles.entry(id).or_default());
     }
 
-    /// The actor of this id has ended.
-    pub(crate) fn forget_trouble(&self, id: u64) {
-        self.troubles.remove(&id);
+    /// An actor has ended, whose mailbox was once so deep: its name is free, and its figures become those of the past.
+    ///
+    /// In this order: who reads the past first and the living then may miss an actor that is just leaving, and never
+    /// counts one twice. What was missed is there the next time; what was too much would have to be taken back.
+    pub(crate) fn depart(&self, head: &Head, deepest: usize) {
+        #[cfg(feature = "metrics")]
+        let failures = self.ledger.get().map(|ledger| (ledger, self.trouble(head.id).failures));
+        self.registry.leave(&head.path);
+        self.troubles.remove(&head.id);
+        let messages = head.processed();
+        self.counts.ended(messages, deepest);
+        #[cfg(feature = "metrics")]
+        if let Some((ledger, failures)) = failures {
+            ledger.lock().ended(&head.path, Done { messages, failures });
+        }
     }
 
     pub(crate) fn next_id(&self) -> u64 {

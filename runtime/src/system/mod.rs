@@ -59,6 +59,11 @@ impl ActorSystem {
         Self { core }
     }
 
+    #[cfg(feature = "metrics")]
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
+    }
+
     /// The name of the system.
     pub fn name(&self) -> &str {
         &self.core.name
@@ -147,20 +152,9 @@ impl ActorSystem {
 
     /// Figures of the whole system. They are gathered actor by actor: exact when nothing runs, otherwise near.
     pub fn stats(&self) -> SystemStats {
-        let counts = &self.core.counts;
-        let mut stats = SystemStats {
-            actors: self.core.registry.len(),
-            spawned: counts.spawned.load(Ordering::Relaxed),
-            messages: counts.ended_messages.load(Ordering::Relaxed),
-            failures: counts.failures.load(Ordering::Relaxed),
-            restarts: counts.restarts.load(Ordering::Relaxed),
-            held_threads: counts.held_threads.load(Ordering::Relaxed),
-            dead_letters: self.core.dead_letters.total(),
-            deepest_mailbox: counts.ended_deepest.load(Ordering::Relaxed),
-        };
+        let mut stats = SystemStats::of_the_past(&self.core);
         for cell in self.core.registry.all() {
-            stats.messages += cell.head().processed.load(Ordering::Relaxed);
-            stats.deepest_mailbox = stats.deepest_mailbox.max(cell.figures().deepest);
+            stats.count(cell.head().processed(), cell.figures().deepest);
         }
         stats
     }
@@ -255,4 +249,28 @@ pub struct SystemStats {
     pub dead_letters: u64,
     /// The most messages that ever were in one mailbox.
     pub deepest_mailbox: usize,
+}
+
+impl SystemStats {
+    /// Without those who live. They are to be [counted](Self::count) after this, in this order: see [`Core::depart`].
+    pub(crate) fn of_the_past(core: &Core) -> Self {
+        let counts = &core.counts;
+        Self {
+            actors: 0,
+            spawned: counts.spawned.load(Ordering::Relaxed),
+            messages: counts.ended_messages.load(Ordering::Acquire),
+            failures: counts.failures.load(Ordering::Relaxed),
+            restarts: counts.restarts.load(Ordering::Relaxed),
+            held_threads: counts.held_threads.load(Ordering::Relaxed),
+            dead_letters: core.dead_letters.total(),
+            deepest_mailbox: counts.ended_deepest.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Counts an actor that lives, which has handled so many messages, and whose mailbox was once so deep.
+    pub(crate) fn count(&mut self, messages: u64, deepest: usize) {
+        self.actors += 1;
+        self.messages += messages;
+        self.deepest_mailbox = self.deepest_mailbox.max(deepest);
+    }
 }
