@@ -32,7 +32,7 @@ use crate::reply::Claim;
 use crate::spawn::{Factory, Limits};
 use crate::supervision::Supervision;
 use crate::supervision::budget::RestartBudget;
-use crate::trace::{self, Handling, Traced};
+use crate::trace::{self, Handling};
 
 /// Everything an actor consists of, besides its cell.
 pub(crate) struct Body<A: Actor> {
@@ -223,20 +223,32 @@ async fn work<A: Actor>(
         // The one in hand as well: while its handler awaits it still counts against the capacity.
         let left = ctx.batch.len() + 1;
         let Some(Envelope { message, .. }) = next else { continue };
-        let exit = {
-            let handling =
-                cause.map(|cause| Box::new(Handling::new(cause, env, cell.head(), type_name::<A::Msg>())));
-            let mut hook = pin!(Traced { handling, hook: pin!(actor.receive(message, ctx)) });
-            // Most handlers are ready at once, and need nobody who looks after them.
-            match poll_fn(|cx| Poll::Ready(hook.as_mut().poll(cx))).await {
-                Poll::Ready(Ok(())) => None,
-                Poll::Ready(Err(failure)) => Some(Exit::Failed(failure)),
-                Poll::Pending => Guarded::pending(cell, limits, left, hook).await.into_exit(),
+        let exit = match cause {
+            None => run(cell, limits, left, pin!(actor.receive(message, ctx))).await,
+            // Boxed, so that it takes no room where nothing is traced.
+            Some(cause) => {
+                let handling = Handling::new(cause, env, cell.head(), type_name::<A::Msg>());
+                let mut hook = Box::pin(handling.around(actor.receive(message, ctx)));
+                run(cell, limits, left, hook.as_mut()).await
             }
         };
         if let Some(exit) = exit {
             return exit;
         }
+    }
+}
+
+/// Runs a handler to its end. Most are ready at once, and need nobody who looks after them.
+#[inline]
+async fn run<M, F>(cell: &Cell<M>, limits: &Limits, left: usize, mut hook: Pin<&mut F>) -> Option<Exit>
+where
+    M: Send + 'static,
+    F: Future<Output = Result<(), Failure>>,
+{
+    match poll_fn(|cx| Poll::Ready(hook.as_mut().poll(cx))).await {
+        Poll::Ready(Ok(())) => None,
+        Poll::Ready(Err(failure)) => Some(Exit::Failed(failure)),
+        Poll::Pending => Guarded::pending(cell, limits, left, hook).await.into_exit(),
     }
 }
 

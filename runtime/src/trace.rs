@@ -16,9 +16,8 @@
 use std::cell::Cell;
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::str::FromStr;
-use std::task::{Context, Poll};
 
 use crate::cell::Head;
 use crate::env::Env;
@@ -194,24 +193,11 @@ impl Handling {
         );
         Self { context, span }
     }
-}
 
-/// A handler that is traced, or is not.
-pub(crate) struct Traced<'a, F> {
-    pub(crate) handling: Option<Box<Handling>>,
-    pub(crate) hook: Pin<&'a mut F>,
-}
-
-impl<F: Future> Future for Traced<'_, F> {
-    type Output = F::Output;
-
-    #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let Self { handling, hook } = &mut *self;
-        let Some(handling) = handling else { return hook.as_mut().poll(cx) };
-        let _entered = Entered::enter(Some(handling.context));
-        let _span = handling.span.enter();
-        hook.as_mut().poll(cx)
+    /// Runs a handler as a part of this, whenever it is polled.
+    pub(crate) async fn around<F: Future>(self, hook: F) -> F::Output {
+        let mut hook = pin!(hook);
+        poll_fn(|cx| self.context.scope(|| self.span.in_scope(|| hook.as_mut().poll(cx)))).await
     }
 }
 
