@@ -171,7 +171,7 @@ async fn work<A: Actor>(
         }
         if cell.inbox.wants_control() || ctx.rare.as_ref().is_some_and(|rare| !rare.notices.is_empty()) {
             if pace.spend(1) {
-                yield_once().await;
+                give_way().await;
             }
             match next_signal(ctx) {
                 Ok(Some(signal)) => {
@@ -189,7 +189,7 @@ async fn work<A: Actor>(
         if next.is_none() {
             cell.inbox.handled(ctx.batch.len(), pace.handled(), &mut since_told);
             if pace.look_up(cell.inbox.portion()) {
-                yield_once().await;
+                give_way().await;
             }
             match poll_fn(|cx| next_or_idle(cell, ctx, &mut linger, cx)).await {
                 Some(Work::Message(envelope)) => next = Some(envelope),
@@ -404,7 +404,7 @@ impl<A: Actor> Context<A> {
 }
 
 /// Gives way to other tasks once.
-async fn yield_once() {
+pub(crate) async fn give_way() {
     let mut yielded = false;
     poll_fn(|cx| {
         if std::mem::replace(&mut yielded, true) {

@@ -10,15 +10,14 @@
 //!   is dropped then.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::pin::pin;
-use std::task::Poll;
 
 use futures_util::future::{AbortHandle, Abortable, Either, select};
 use futures_util::{Stream, StreamExt};
 
 use crate::actor::Actor;
 use crate::actor_ref::ActorRef;
+use crate::body::give_way;
 use crate::cell::{AnyCell, Control, Envelope};
 use crate::context::{Context, Doing};
 use crate::dead_letters::Reason;
@@ -118,19 +117,6 @@ async fn carried<M: Send + 'static>(actor: &ActorRef<M>, message: M) -> bool {
     // Who waits for room outside of a handler is refused for one reason only: that it stops, or everything does.
     actor.cell.bury(Envelope { message, ticket: None }, Reason::Stopped);
     false
-}
-
-/// Lets other tasks run.
-pub(crate) async fn give_way() {
-    let mut gave_way = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut gave_way, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 /// A stream that is fed to an actor; see [`ActorRef::feed`]. Its drop ends the feed; [`keep`](Self::keep) lets it last as

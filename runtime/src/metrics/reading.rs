@@ -12,7 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::ledger::{Done, Ledger};
-use crate::feed::give_way;
+use crate::body::give_way;
 use crate::inspection::{ActorInspection, ActorState};
 use crate::system::{Core, SystemStats};
 

@@ -24,7 +24,7 @@ use crate::guardian::Guardian;
 use crate::health::Checks;
 use crate::path::ActorPath;
 use crate::registry::Registry;
-use crate::watchdog::{self};
+use crate::watchdog;
 
 /// How a system runs; see [`ActorSystem::builder`].
 #[must_use = "a builder does nothing until `start` is awaited"]
