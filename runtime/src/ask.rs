@@ -13,16 +13,20 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::task::coop;
+
 use crate::actor_ref::ActorRef;
-use crate::cell::Envelope;
+use crate::cell::{Cell, Envelope};
 use crate::chain;
 use crate::deadlines::Deadlines;
 use crate::error::{AskError, Refusal};
 use crate::foreign::Foreign;
+use crate::pace::Inline;
 use crate::path::ActorPath;
 use crate::pool;
 use crate::reply::{Answer, Loss, ReplyTo, Slot};
-use crate::sync::Arc;
+use crate::run_queue::{self, Caught};
+use crate::sync::{Arc, Ordering};
 use crate::system::Core;
 
 /// Slots kept per thread and type of reply. More than this many asks at once allocate.
@@ -67,7 +71,7 @@ impl<M: Send + 'static, T: Send + 'static, F> Ask<M, T, F> {
     }
 
     /// Puts the question into the mailbox, or in line for it.
-    fn begin(&mut self, cx: &Context<'_>) -> Result<(), AskError>
+    fn begin(&mut self, cx: &mut Context<'_>) -> Result<(), AskError>
     where
         F: FnOnce(ReplyTo<T>) -> M,
     {
@@ -77,11 +81,13 @@ impl<M: Send + 'static, T: Send + 'static, F> Ask<M, T, F> {
         let chain = chain::for_question_to(head.id).map_err(|chain| cycle(&head.core, &chain, &head.path))?;
         let deadlines = &head.core.deadlines;
         let slot = take_slot::<T>(deadlines);
-        slot.begin(deadlines.tick_after(self.limit()), chain);
+        slot.open(chain);
         let envelope =
             Envelope { ticket: Some(slot.ticket().clone()), message: make(ReplyTo::new(slot.clone())) };
         self.slot = Some(slot);
-        let offered = match cell.deliver_now(envelope) {
+        let delivered =
+            if head.core.inline_asks { inline(cell, envelope, cx) } else { cell.deliver_now(envelope) };
+        let offered = match delivered {
             Ok(()) => Ok(None),
             Err(envelope) => cell.offer(envelope, cx),
         };
@@ -94,7 +100,7 @@ impl<M: Send + 'static, T: Send + 'static, F> Ask<M, T, F> {
         }
     }
 
-    fn poll_result(&mut self, cx: &Context<'_>) -> Poll<Result<T, AskError>>
+    fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, AskError>>
     where
         F: FnOnce(ReplyTo<T>) -> M,
     {
@@ -115,7 +121,7 @@ impl<M: Send + 'static, T: Send + 'static, F> Ask<M, T, F> {
             }
         }
         let Some(slot) = &self.slot else { return Poll::Pending };
-        match std::task::ready!(slot.poll_answer(cx)) {
+        match std::task::ready!(slot.poll_within(self.limit(), cx)) {
             Answer::Reply(reply) => Poll::Ready(Ok(reply)),
             Answer::Lost(loss) => {
                 if self.waits.take().is_some_and(|number| cell.withdraw(number)) {
@@ -126,6 +132,34 @@ impl<M: Send + 'static, T: Send + 'static, F> Ask<M, T, F> {
             }
         }
     }
+}
+
+/// Delivers a question, and runs an actor on the spot that slept.
+fn inline<M: Send + 'static>(
+    cell: &Cell<M>,
+    envelope: Envelope<M>,
+    cx: &mut Context<'_>,
+) -> Result<(), Envelope<M>> {
+    let mark = |mark| cell.inbox.inline.store(mark, Ordering::Relaxed);
+    let (inline, next) = Inline::decide(cell.inbox.inline.load(Ordering::Relaxed));
+    // One who asks on and on without ever having to wait gives way to other tasks as tokio would have it.
+    let (Inline::Yes | Inline::Measured, Poll::Ready(coop)) = (inline, coop::poll_proceed(cx)) else {
+        mark(next);
+        return cell.deliver_now(envelope);
+    };
+    let (delivered, caught) = run_queue::catching(|| cell.deliver_now(envelope));
+    match caught {
+        Some(Caught::Runnable(runnable)) => {
+            let env = &cell.head().core.env;
+            let start = (inline == Inline::Measured).then(|| env.now());
+            run_queue::run_caught(runnable);
+            coop.made_progress();
+            mark(start.map_or(next, |start| Inline::learn(env.now().saturating_duration_since(start))));
+        }
+        Some(_) if cell.inbox.has_begun() => mark(Inline::CONTENDED),
+        Some(_) | None => {}
+    }
+    delivered
 }
 
 /// The chain, by names, closed by the target. All of them live: they wait inside their handlers.

@@ -27,8 +27,9 @@ use crate::failure::{Crash, Failure};
 use crate::guard::{Ended, Guarded};
 use crate::mailbox::inbox::Next;
 use crate::notices::{handle_signal, next_signal};
-use crate::pace::{Linger, Pace};
+use crate::pace::{Doze, Linger, Pace};
 use crate::reply::Claim;
+use crate::runner::{give_way, sleep_once};
 use crate::spawn::{Factory, Limits};
 use crate::supervision::Supervision;
 use crate::supervision::budget::RestartBudget;
@@ -165,9 +166,18 @@ async fn work<A: Actor>(
     let mut pace = Pace::default();
     let mut since_told = 0;
     let mut linger = Linger::default();
+    let mut doze = Doze::default();
+    let mut dozes = false;
     loop {
         if ctx.stopping {
             return Exit::Stop;
+        }
+        if std::mem::take(&mut dozes) && ctx.rare.is_none() && cell.inbox.doze() {
+            ctx.tell_processed();
+            doze.dozed();
+            pace = Pace::default();
+            sleep_once().await;
+            continue;
         }
         if cell.inbox.wants_control() || ctx.rare.as_ref().is_some_and(|rare| !rare.notices.is_empty()) {
             if pace.spend(1) {
@@ -191,8 +201,10 @@ async fn work<A: Actor>(
             if pace.look_up(cell.inbox.portion()) {
                 give_way().await;
             }
-            match poll_fn(|cx| next_or_idle(cell, ctx, &mut linger, cx)).await {
-                Some(Work::Message(envelope)) => next = Some(envelope),
+            match poll_fn(|cx| next_or_idle(cell, ctx, &mut next, &mut linger, &mut doze, &mut dozes, cx))
+                .await
+            {
+                Some(Work::Message) => {}
                 Some(Work::Look) => continue,
                 Some(Work::Drained) => return Exit::Stop,
                 None => return Exit::Idle,
@@ -224,12 +236,12 @@ async fn work<A: Actor>(
         let left = ctx.batch.len() + 1;
         let Some(Envelope { message, .. }) = next else { continue };
         let exit = match cause {
-            None => run(cell, limits, left, pin!(actor.receive(message, ctx))).await,
+            None => run(cell, limits, left, &mut dozes, pin!(actor.receive(message, ctx))).await,
             // Boxed, so that it takes no room where nothing is traced.
             Some(cause) => {
                 let handling = Handling::new(cause, env, cell.head(), type_name::<A::Msg>());
                 let mut hook = Box::pin(handling.around(actor.receive(message, ctx)));
-                run(cell, limits, left, hook.as_mut()).await
+                run(cell, limits, left, &mut dozes, hook.as_mut()).await
             }
         };
         if let Some(exit) = exit {
@@ -240,7 +252,13 @@ async fn work<A: Actor>(
 
 /// Runs a handler to its end. Most are ready at once, and need nobody who looks after them.
 #[inline]
-async fn run<M, F>(cell: &Cell<M>, limits: &Limits, left: usize, mut hook: Pin<&mut F>) -> Option<Exit>
+async fn run<M, F>(
+    cell: &Cell<M>,
+    limits: &Limits,
+    left: usize,
+    dozes: &mut bool,
+    mut hook: Pin<&mut F>,
+) -> Option<Exit>
 where
     M: Send + 'static,
     F: Future<Output = Result<(), Failure>>,
@@ -248,13 +266,18 @@ where
     match poll_fn(|cx| Poll::Ready(hook.as_mut().poll(cx))).await {
         Poll::Ready(Ok(())) => None,
         Poll::Ready(Err(failure)) => Some(Exit::Failed(failure)),
-        Poll::Pending => Guarded::pending(cell, limits, left, hook).await.into_exit(),
+        Poll::Pending => {
+            // Its waker is for controls now.
+            *dozes = false;
+            Guarded::pending(cell, limits, left, hook).await.into_exit()
+        }
     }
 }
 
 /// What the loop does next.
-pub(crate) enum Work<M> {
-    Message(Envelope<M>),
+pub(crate) enum Work {
+    /// A message is at hand.
+    Message,
     /// Something else wants attention: look again.
     Look,
     Drained,
@@ -264,22 +287,33 @@ pub(crate) enum Work<M> {
 fn next_or_idle<A: Actor>(
     cell: &Cell<A::Msg>,
     ctx: &mut Context<A>,
+    next: &mut Option<Envelope<A::Msg>>,
     linger: &mut Linger,
+    doze: &mut Doze,
+    dozes: &mut bool,
     cx: &mut Poller<'_>,
-) -> Poll<Option<Work<A::Msg>>> {
+) -> Poll<Option<Work>> {
     let looks = ctx.batch.is_empty();
     if looks && !cell.inbox.wants_control() && linger.goes_on(|| cell.head().core.env.now()) {
         cx.waker().wake_by_ref();
         return Poll::Pending;
     }
-    match next_work(cell, ctx, cx) {
+    *dozes = looks && doze.may() && ctx.rare.is_none();
+    match next_work(cell, ctx, next, dozes, cx) {
         Poll::Ready(work) => {
             if looks {
                 linger.plan(ctx.batch.len());
             }
+            match work {
+                Work::Message => doze.took(ctx.batch.len()),
+                Work::Look | Work::Drained => *dozes = false,
+            }
             Poll::Ready(Some(work))
         }
-        Poll::Pending if ctx.is_hot() => Poll::Pending,
+        Poll::Pending if ctx.is_hot() => {
+            doze.slept();
+            Poll::Pending
+        }
         Poll::Pending => Poll::Ready(None),
     }
 }
@@ -288,8 +322,10 @@ fn next_or_idle<A: Actor>(
 pub(crate) fn next_work<A: Actor>(
     cell: &Cell<A::Msg>,
     ctx: &mut Context<A>,
+    next: &mut Option<Envelope<A::Msg>>,
+    dozes: &mut bool,
     cx: &mut Poller<'_>,
-) -> Poll<Work<A::Msg>> {
+) -> Poll<Work> {
     ctx.tell_processed();
     let mut due = false;
     if let Some(rare) = &mut ctx.rare {
@@ -299,25 +335,28 @@ pub(crate) fn next_work<A: Actor>(
             && !rare.timers.ran_last
             && let Some(envelope) = next_tick(cell, ctx)
         {
-            return Poll::Ready(Work::Message(envelope));
+            *next = Some(envelope);
+            return Poll::Ready(Work::Message);
         }
     }
     if let Some(rare) = &mut ctx.rare {
         rare.timers.ran_last = false;
     }
-    if let Some(envelope) = ctx.batch.pop_front() {
-        return Poll::Ready(Work::Message(envelope));
+    *next = ctx.batch.pop_front();
+    if next.is_some() {
+        return Poll::Ready(Work::Message);
     }
-    match cell.inbox.poll_next(&mut ctx.batch, cx) {
-        Poll::Ready(Next::Message(envelope)) => Poll::Ready(Work::Message(envelope)),
+    match cell.inbox.poll_into(next, &mut ctx.batch, dozes, cx) {
+        Poll::Ready(Next::Message(())) => Poll::Ready(Work::Message),
         Poll::Ready(Next::Controls) => Poll::Ready(Work::Look),
         Poll::Ready(Next::Drained) => Poll::Ready(Work::Drained),
         Poll::Pending if due => {
-            let tick = next_tick(cell, ctx);
-            if tick.is_none() {
-                cx.waker().wake_by_ref();
+            *next = next_tick(cell, ctx);
+            if next.is_some() {
+                return Poll::Ready(Work::Message);
             }
-            tick.map_or(Poll::Pending, |envelope| Poll::Ready(Work::Message(envelope)))
+            cx.waker().wake_by_ref();
+            Poll::Pending
         }
         Poll::Pending => Poll::Pending,
     }
@@ -401,19 +440,6 @@ impl<A: Actor> Context<A> {
         processed.store(processed.load(Ordering::Relaxed) + u64::from(self.untold), Ordering::Relaxed);
         self.untold = 0;
     }
-}
-
-/// Gives way to other tasks once.
-pub(crate) async fn give_way() {
-    let mut yielded = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut yielded, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 impl<A: Actor> Drop for Body<A> {

@@ -251,6 +251,8 @@ pub(crate) trait AnyCell: Send + Sync + 'static {
     /// Hands over a control. An actor that is gone does not need it any more.
     fn control(&self, control: Control);
     fn urge(&self, urge: Urge);
+    /// Wakes the actor, though there is nothing to do.
+    fn rouse(&self);
     fn figures(&self) -> Figures;
     fn message_type(&self) -> &'static str;
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
@@ -420,6 +422,13 @@ impl<M: Send + 'static> AnyCell for Cell<M> {
         match self.stands_for() {
             Some(target) => target.urge(urge),
             None => self.inbox.urge(urge),
+        }
+    }
+
+    fn rouse(&self) {
+        match self.stands_for() {
+            Some(target) => target.rouse(),
+            None => self.inbox.wake_up(),
         }
     }
 

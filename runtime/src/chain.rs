@@ -91,6 +91,11 @@ impl Frame {
         Self { above: None, here: link.take() }
     }
 
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.above.is_none() && self.here.is_none()
+    }
+
     /// The link of a handler that nobody waits for, to be used again.
     pub(crate) fn into_link(self) -> Option<Arc<Link>> {
         self.here.filter(|_| self.above.is_none())
@@ -110,7 +115,10 @@ impl Frame {
     fn exchange(&mut self, actor: Option<u64>) -> Option<u64> {
         CURRENT.with(|current| {
             let mut current = current.borrow_mut();
-            std::mem::swap(&mut current.frame, self);
+            // Most are empty, and to exchange those costs more than to look.
+            if !(self.is_empty() && current.frame.is_empty()) {
+                std::mem::swap(&mut current.frame, self);
+            }
             std::mem::replace(&mut current.actor, actor)
         })
     }
@@ -183,7 +191,7 @@ mod tests {
     /// A question that is open, or settled.
     fn asker(link: Link, open: bool) -> Asker {
         let slot = Slot::<(), ()>::new(());
-        let _ = slot.open(0, Some(Arc::new(link)));
+        slot.open(Some(Arc::new(link)));
         let Claim::Granted(Some(asker)) = slot.ticket().claim() else { panic!("a question is claimed once") };
         if open {
             // Its ticket lives as long as somebody may answer.
@@ -220,7 +228,7 @@ mod tests {
             let link =
                 (1..50_000u64).fold(Arc::new(Link { actor: 0, above: None, depth: 0 }), |link, actor| {
                     let slot = Slot::<(), ()>::new(());
-                    let _ = slot.open(0, Some(link));
+                    slot.open(Some(link));
                     let Claim::Granted(above) = slot.ticket().claim() else {
                         panic!("a question is claimed once")
                     };

@@ -129,7 +129,7 @@ impl Lane {
         label: impl FnOnce() -> String,
         future: impl Future<Output = ()> + Send + 'static,
     ) {
-        let Some(queue) = self.queue else { return env.spawn(label, future) };
+        let Some(queue) = self.queue else { return env.run(label, future) };
         // The actor ends with its runtime, as those do that are tasks of it: `gone` is ready when this task is dropped.
         let (stays, gone) = oneshot::channel::<Infallible>();
         let (works, ended) = oneshot::channel::<Infallible>();

@@ -27,6 +27,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::runtime::Handle;
 
+use crate::run_queue::RunQueue;
 use crate::testkit::sim::{Executor, Timer};
 
 /// How far an environment looks ahead, counted from its beginning: 100 years of 365 days. What is due later
@@ -53,6 +54,8 @@ struct Tokio {
     runtime: Handle,
     horizon: Instant,
     random: Mutex<StdRng>,
+    /// Runs actors. Made with the first of them.
+    run_queue: OnceLock<RunQueue>,
 }
 
 /// There is no tokio runtime here to take time and tasks from. Nothing was started.
@@ -73,7 +76,9 @@ impl Env {
         let runtime = Handle::try_current().map_err(|_| NoRuntime)?;
         let horizon = tokio_now() + HORIZON;
         let random = Mutex::new(StdRng::from_seed(seed_of_this_machine()));
-        Ok(Env { kind: Kind::Tokio(Arc::new(Tokio { runtime, horizon, random })) })
+        Ok(Env {
+            kind: Kind::Tokio(Arc::new(Tokio { runtime, horizon, random, run_queue: OnceLock::new() })),
+        })
     }
 
     /// The environment inside a simulation.
@@ -165,6 +170,38 @@ impl Env {
         match &self.kind {
             Kind::Tokio(tokio) => drop(tokio.runtime.spawn(future)),
             Kind::Sim(executor) => executor.spawn(label(), Box::pin(future)),
+        }
+    }
+
+    /// As [`spawn`](Self::spawn), for an actor: on tokio it runs on the [run queue](crate::run_queue).
+    pub(crate) fn run(
+        &self,
+        label: impl FnOnce() -> String,
+        future: impl Future<Output = ()> + Send + 'static,
+    ) {
+        match &self.kind {
+            Kind::Tokio(tokio) => {
+                tokio.run_queue.get_or_init(|| RunQueue::start(&tokio.runtime)).run(future);
+            }
+            Kind::Sim(executor) => executor.spawn(label(), Box::pin(future)),
+        }
+    }
+
+    /// Sees to it that the run queue gets on.
+    pub(crate) fn look_after_run_queue(&self) {
+        if let Kind::Tokio(tokio) = &self.kind
+            && let Some(run_queue) = tokio.run_queue.get()
+        {
+            run_queue.look_after(&tokio.runtime);
+        }
+    }
+
+    /// Whatever runs on the run queue ends, when it is woken next.
+    pub(crate) fn close_run_queue(&self) {
+        if let Kind::Tokio(tokio) = &self.kind
+            && let Some(run_queue) = tokio.run_queue.get()
+        {
+            run_queue.close();
         }
     }
 

@@ -21,22 +21,30 @@ use crate::supervision::strategy::{Group, Order};
 /// The children of one actor. Holds no memory until there is a child.
 #[derive(Default)]
 pub(crate) struct Family {
-    kin: Mutex<Option<Box<Kin>>>,
+    house: Mutex<House>,
+}
+
+#[derive(Default)]
+struct House {
+    closed: bool,
+    kin: Option<Box<Kin>>,
 }
 
 #[derive(Default)]
 struct Kin {
     children: Slab<Arc<dyn AnyCell>>,
     group: Group,
-    closed: bool,
 }
 
 impl Family {
     /// Takes a child in, under the key that is returned. `None` when the family is closed.
     pub(crate) fn adopt(&self, child: Arc<dyn AnyCell>) -> Option<u32> {
-        let mut kin = self.kin.lock();
-        let kin = kin.get_or_insert_default();
-        if kin.closed || kin.children.len() >= u32::MAX as usize {
+        let mut house = self.house.lock();
+        if house.closed {
+            return None;
+        }
+        let kin = house.kin.get_or_insert_default();
+        if kin.children.len() >= u32::MAX as usize {
             return None;
         }
         u32::try_from(kin.children.insert(child)).ok()
@@ -44,17 +52,18 @@ impl Family {
 
     /// A child is gone: `parent` is told when it was the last one and the family is closed.
     pub(crate) fn remove(&self, key: u32, id: u64, parent: &Arc<dyn AnyCell>) {
-        let mut kin = self.kin.lock();
-        let Some(kin_mut) = kin.as_mut() else { return };
+        let mut house = self.house.lock();
+        let House { closed, kin } = &mut *house;
+        let Some(kin_mut) = kin else { return };
         let child = kin_mut.children.try_remove(key as usize);
         if let Some(order) = kin_mut.group.gone(id) {
             kin_mut.send(order, Control::Start);
         }
-        let childless = kin_mut.closed && kin_mut.children.is_empty();
+        let childless = *closed && kin_mut.children.is_empty();
         if kin_mut.children.is_empty() && !childless {
             kin_mut.children.shrink_to_fit();
         }
-        drop(kin);
+        drop(house);
         drop(child);
         if childless {
             parent.control(Control::Childless);
@@ -63,34 +72,32 @@ impl Family {
 
     /// The children, in the order of their spawns.
     pub(crate) fn children(&self) -> Vec<Arc<dyn AnyCell>> {
-        self.kin.lock().as_ref().map(|kin| kin.sorted()).unwrap_or_default()
+        self.house.lock().sorted()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.kin.lock().as_ref().is_none_or(|kin| kin.children.is_empty())
+        self.house.lock().kin.as_ref().is_none_or(|kin| kin.children.is_empty())
     }
 
     /// Takes no more children, and returns those there are, the latest first.
     pub(crate) fn close(&self) -> Vec<Arc<dyn AnyCell>> {
-        let mut kin = self.kin.lock();
-        let kin = kin.get_or_insert_default();
-        kin.closed = true;
-        let mut children = kin.sorted();
+        let mut house = self.house.lock();
+        house.closed = true;
+        let mut children = house.sorted();
+        drop(house);
         children.reverse();
         children
     }
 
     /// Takes children again.
     pub(crate) fn open(&self) {
-        if let Some(kin) = self.kin.lock().as_mut() {
-            kin.closed = false;
-        }
+        self.house.lock().closed = false;
     }
 
     /// The child `failed` halts by itself; whom its failure concerns as well is told to halt.
     pub(crate) fn halt_with(&self, failed: u64, scope: Scope, crash: &Crash) {
-        let mut kin = self.kin.lock();
-        let Some(kin_mut) = kin.as_mut() else { return };
+        let mut house = self.house.lock();
+        let Some(kin_mut) = &mut house.kin else { return };
         let concerned: Vec<u64> = kin_mut.ids().filter(|&sibling| scope.concerns(failed, sibling)).collect();
         for order in kin_mut.group.failed(failed, concerned) {
             kin_mut.send(order, Control::Halt(crash.clone()));
@@ -116,23 +123,27 @@ impl Family {
     }
 
     fn report(&self, fact: impl FnOnce(&mut Group) -> Option<Order>) {
-        let mut kin = self.kin.lock();
-        let Some(kin_mut) = kin.as_mut() else { return };
+        let mut house = self.house.lock();
+        let Some(kin_mut) = &mut house.kin else { return };
         if let Some(order) = fact(&mut kin_mut.group) {
             kin_mut.send(order, Control::Start);
         }
     }
 }
 
+impl House {
+    /// The children, in the order of their spawns.
+    fn sorted(&self) -> Vec<Arc<dyn AnyCell>> {
+        let children = self.kin.iter().flat_map(|kin| &kin.children);
+        let mut children: Vec<_> = children.map(|(_, cell)| cell.clone()).collect();
+        children.sort_by_key(|cell| cell.head().id);
+        children
+    }
+}
+
 impl Kin {
     fn ids(&self) -> impl Iterator<Item = u64> {
         self.children.iter().map(|(_, cell)| cell.head().id)
-    }
-
-    fn sorted(&self) -> Vec<Arc<dyn AnyCell>> {
-        let mut children: Vec<_> = self.children.iter().map(|(_, cell)| cell.clone()).collect();
-        children.sort_by_key(|cell| cell.head().id);
-        children
     }
 
     /// Tells a child what it is to do.

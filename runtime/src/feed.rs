@@ -17,12 +17,12 @@ use futures_util::{Stream, StreamExt};
 
 use crate::actor::Actor;
 use crate::actor_ref::ActorRef;
-use crate::body::give_way;
 use crate::cell::{AnyCell, Control, Envelope};
 use crate::context::{Context, Doing};
 use crate::dead_letters::Reason;
 use crate::error::Undelivered;
 use crate::failure::{catch_future, drop_quietly};
+use crate::runner::give_way;
 use crate::trace::{self, TraceContext};
 
 /// Items after which the task gives way to others: a stream and a mailbox that are always ready would keep it for ever.

@@ -56,6 +56,8 @@ impl AnyCell for Guardian {
 
     fn urge(&self, _: Urge) {}
 
+    fn rouse(&self) {}
+
     fn figures(&self) -> Figures {
         Figures { idle: true, asleep: true, begun: true, ..Figures::default() }
     }

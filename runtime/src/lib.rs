@@ -36,6 +36,7 @@ mod mailbox;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod notices;
+mod orphans;
 mod output;
 mod pace;
 mod path;
@@ -45,6 +46,7 @@ mod registry;
 mod reply;
 mod roster;
 mod router;
+mod run_queue;
 mod runner;
 mod shutdown;
 mod signals;

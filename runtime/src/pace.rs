@@ -17,6 +17,10 @@ const LINGER_TURNS: u8 = 16;
 const SMALL_BATCH_MESSAGES: usize = 64;
 /// The time it gives way at most, however many turns that were: on a busy thread one turn takes long.
 const LINGER_TIME: Duration = Duration::from_micros(20);
+/// An actor had to look in vain so often in a row before it sleeps without a look, and then looks again after so many
+/// times: where messages come while it handles others, a look is cheaper than a wake-up.
+const DOZE_AFTER: u8 = 8;
+const DOZE_UNSEEN: u8 = 16;
 /// A timer that is due waits for at most so many messages.
 const LOOK_MESSAGES: u32 = 32;
 
@@ -97,6 +101,84 @@ impl Linger {
     }
 }
 
+/// Whether an actor that gets one message at a time need look for another before it sleeps.
+#[derive(Default)]
+pub(crate) struct Doze {
+    /// Activations in a row that had a lone message, and no other when they looked again.
+    lone: u8,
+    /// Messages taken in this activation.
+    taken: u8,
+    /// Activations until it looks again all the same.
+    unseen: u8,
+}
+
+impl Doze {
+    /// It looks: whether it may sleep after a lone message without another look.
+    pub(crate) fn may(&self) -> bool {
+        self.lone >= DOZE_AFTER && self.unseen > 0 && self.taken == 0
+    }
+
+    /// It took a message, and so many behind it.
+    pub(crate) fn took(&mut self, behind: usize) {
+        self.taken = self.taken.saturating_add(1);
+        if behind > 0 || self.taken > 1 {
+            self.lone = 0;
+        }
+    }
+
+    /// It sleeps, after it looked and found nothing.
+    pub(crate) fn slept(&mut self) {
+        self.lone = self.lone.saturating_add(self.taken);
+        self.taken = 0;
+        self.unseen = DOZE_UNSEEN;
+    }
+
+    /// It sleeps without another look.
+    pub(crate) fn dozed(&mut self) {
+        self.taken = 0;
+        self.unseen -= 1;
+    }
+}
+
+/// Whether one who asks an actor that sleeps runs it on the spot. Where its handlers are quick, that saves the way to
+/// another thread and back; where they are not, askers would do one after the other what threads can do at once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Inline {
+    /// No.
+    No,
+    /// Yes.
+    Yes,
+    /// Yes, and it is to be measured how long that takes.
+    Measured,
+}
+
+/// An actor that takes longer is not run on the spot: about what it costs to hand a message over to another thread.
+const INLINE_LIMIT: Duration = Duration::from_micros(10);
+/// Runs on the spot between two that are measured.
+const UNMEASURED: u8 = 15;
+/// The mark of an actor that took too long; it counts down to `UNMEASURED` with every ask.
+const SLOW: u8 = u8::MAX;
+
+impl Inline {
+    /// The mark of an actor says how it is to be asked, and what its mark is then.
+    pub(crate) fn decide(mark: u8) -> (Self, u8) {
+        match mark {
+            0 => (Self::Measured, 0),
+            1..=UNMEASURED => (Self::Yes, mark - 1),
+            _ if mark == UNMEASURED + 1 => (Self::No, 0),
+            _ => (Self::No, mark - 1),
+        }
+    }
+
+    /// The mark of an actor that was awake: others ask it, too, and it answers many at once if they let it.
+    pub(crate) const CONTENDED: u8 = UNMEASURED + 64;
+
+    /// The mark of an actor that was measured.
+    pub(crate) fn learn(took: Duration) -> u8 {
+        if took > INLINE_LIMIT { SLOW } else { UNMEASURED }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,5 +248,81 @@ mod tests {
         linger.plan(1);
         assert!(linger.goes_on(|| start));
         assert!(!linger.goes_on(|| start + LINGER_TIME));
+    }
+
+    /// One activation with so many messages at its first look, and none later. Whether it dozed.
+    fn activation(doze: &mut Doze, messages: usize) -> bool {
+        let may = doze.may();
+        doze.took(messages - 1);
+        let dozes = may && messages == 1;
+        if dozes {
+            doze.dozed()
+        } else {
+            doze.slept()
+        }
+        dozes
+    }
+
+    #[test]
+    fn after_many_lone_messages_it_sleeps_without_a_look_but_for_one_time_in_a_while() {
+        let mut doze = Doze::default();
+        let dozed: Vec<bool> = (0..100).map(|_| activation(&mut doze, 1)).collect();
+        let first = usize::from(DOZE_AFTER);
+        assert!(dozed[..first].iter().all(|dozed| !dozed));
+        let period = usize::from(DOZE_UNSEEN) + 1;
+        for (index, dozed) in dozed[first..].iter().enumerate() {
+            assert_eq!(*dozed, index % period != period - 1, "activation {index} after the first");
+        }
+    }
+
+    #[test]
+    fn a_burst_or_a_message_found_by_a_second_look_ends_dozing() {
+        let mut doze = Doze::default();
+        for _ in 0..20 {
+            activation(&mut doze, 1);
+        }
+        activation(&mut doze, 3);
+        assert!(!doze.may());
+
+        let mut doze = Doze::default();
+        for _ in 0..20 {
+            activation(&mut doze, 1);
+        }
+        doze.took(0);
+        assert!(!doze.may(), "the second look of an activation");
+        doze.took(0);
+        doze.slept();
+        assert!(!doze.may());
+    }
+
+    #[test]
+    fn an_actor_that_is_quick_is_run_on_the_spot_and_measured_now_and_then() {
+        let mut mark = 0;
+        let mut measured = 0;
+        for _ in 0..160 {
+            let (inline, next) = Inline::decide(mark);
+            mark = match inline {
+                Inline::Measured => {
+                    measured += 1;
+                    Inline::learn(INLINE_LIMIT)
+                }
+                Inline::Yes => next,
+                Inline::No => panic!("it is quick"),
+            };
+        }
+        assert_eq!(measured, 10);
+    }
+
+    #[test]
+    fn an_actor_that_is_slow_or_awake_is_left_alone_for_a_while() {
+        let slow = Inline::learn(INLINE_LIMIT + Duration::from_nanos(1));
+        for (mut mark, asks) in [(slow, 240), (Inline::CONTENDED, 64)] {
+            for _ in 0..asks {
+                let (inline, next) = Inline::decide(mark);
+                assert_eq!(inline, Inline::No);
+                mark = next;
+            }
+            assert_eq!(Inline::decide(mark).0, Inline::Measured);
+        }
     }
 }

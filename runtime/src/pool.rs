@@ -9,37 +9,52 @@
 
 use std::any::{Any, TypeId};
 use std::cell::RefCell;
-#[expect(clippy::disallowed_types, reason = "its hasher is fixed, and its order is never looked at")]
-use std::collections::HashMap;
 
-use foldhash::fast::FixedState;
-
-/// Per type `T`, a `Vec<T>`.
-#[expect(clippy::disallowed_types, reason = "its hasher is fixed, and its order is never looked at")]
-type ByType = HashMap<TypeId, Box<dyn Any>, FixedState>;
+/// Per type `T`, a `Vec<T>`. In the order of their use, roughly: whatever is used moves ahead by one.
+struct Pool(Vec<(TypeId, Box<dyn Any>)>);
 
 thread_local! {
-    static POOL: RefCell<ByType> = const { RefCell::new(ByType::with_hasher(FixedState::with_seed(0))) };
+    static POOL: RefCell<Pool> = const { RefCell::new(Pool(Vec::new())) };
+}
+
+impl Pool {
+    /// What there is of type `T`.
+    #[inline]
+    fn things<T: 'static>(&mut self) -> Option<&mut Vec<T>> {
+        let of = TypeId::of::<T>();
+        let index = match self.0.iter().position(|(id, _)| *id == of)? {
+            0 => 0,
+            index => {
+                self.0.swap(index, index - 1);
+                index - 1
+            }
+        };
+        self.0.get_mut(index)?.1.downcast_mut()
+    }
 }
 
 /// A thing of this type that was given back on this thread.
+#[inline]
 pub(crate) fn take<T: 'static>() -> Option<T> {
     // A thread that is ending has no pool any more.
-    POOL.try_with(|pool| pool.borrow_mut().get_mut(&TypeId::of::<T>())?.downcast_mut::<Vec<T>>()?.pop())
-        .ok()?
+    POOL.try_with(|pool| pool.borrow_mut().things::<T>()?.pop()).ok()?
 }
 
 /// Keeps a thing for the next one on this thread, unless there are `limit` of its type already.
+#[inline]
 pub(crate) fn give<T: 'static>(thing: T, limit: usize) {
     let surplus = POOL.try_with(|pool| {
         let mut pool = pool.borrow_mut();
-        let things = pool.entry(TypeId::of::<T>()).or_insert_with(|| Box::new(Vec::<T>::new()));
-        match things.downcast_mut::<Vec<T>>() {
+        match pool.things::<T>() {
             Some(things) if things.len() < limit => {
                 things.push(thing);
                 None
             }
-            _ => Some(thing),
+            Some(_) => Some(thing),
+            None => {
+                pool.0.push((TypeId::of::<T>(), Box::new(vec![thing])));
+                None
+            }
         }
     });
     drop(surplus);

@@ -10,8 +10,9 @@
 
 use std::any::type_name;
 use std::fmt;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
-use crate::chain::Link;
 use crate::deadlines::Deadlines;
 use crate::slot::{self, Put};
 pub(crate) use crate::slot::{Answer, Claim, Loss, Ticket};
@@ -30,11 +31,11 @@ pub struct ReplyTo<T> {
 }
 
 impl<T> Slot<T> {
-    /// Begins a question. The caller is the only one who can reach the slot. `deadline` is a tick.
-    pub(crate) fn begin(&self, deadline: u64, chain: Option<std::sync::Arc<Link>>) {
-        if self.open(deadline, chain) {
-            self.owner.arm(deadline, self.ticket());
-        }
+    /// The answer, if there is one. Else `cx` is woken when there is, or when `limit` has passed since the first time
+    /// that there was none.
+    pub(crate) fn poll_within(&self, limit: Duration, cx: &Context<'_>) -> Poll<Answer<T>> {
+        let deadlines = &self.owner;
+        self.poll_answer(cx, || deadlines.tick_after(limit), |tick| deadlines.arm(tick, self.ticket()))
     }
 
     pub(crate) fn belongs_to(&self, deadlines: &std::sync::Arc<Deadlines>) -> bool {

@@ -12,7 +12,7 @@
 //! * The body is in exactly one place: with the sleeper, in the turn, or in a rare way.
 //! * A pooled box holds no future.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -137,4 +137,23 @@ fn take<F: 'static>(future: F) -> Reusable<F> {
 fn give_back<F: 'static>(mut reusable: Reusable<F>) {
     reusable.set(None);
     pool::give(reusable, POOL_LIMIT);
+}
+
+/// Sleeps until the waker is woken that was left before.
+pub(crate) async fn sleep_once() {
+    let mut slept = false;
+    poll_fn(|_| if std::mem::replace(&mut slept, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+}
+
+/// Gives way to other tasks once.
+pub(crate) async fn give_way() {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }

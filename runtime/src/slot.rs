@@ -4,23 +4,30 @@
 //! beside the message in the mailbox, so that the actor can *claim* the question before it handles it: only then can
 //! anybody say whether a target that never answered had begun to act.
 //!
+//! A question that is answered before its asker has to wait costs neither a waker nor a deadline: both are left when it
+//! does, together.
+//!
 //! Nothing here knows the time or the system: the caller names ticks, and says when one has come.
 //!
 //! # Invariants
 //!
-//! * A question is settled once: by a reply, by the loss of it, by its deadline, or by its asker's leaving.
+//! * A question is settled once: by a reply, by the loss of it, by its deadline, or by its asker's leaving. Whoever
+//!   exchanges its [word](word::Word) has settled it.
 //! * `Queued` means that the target has not begun; a claim fails once the asker was told so, so what was reported as
 //!   not handled never is.
-//! * A question with a deadline is looked at when that has come: `armed` is never later than `deadline` while it is
-//!   open.
+//! * A question whose asker waits is looked at when its deadline has come: `armed` is never later than `deadline` while
+//!   it is open.
 //! * A slot is used again only when nobody but its pool can reach it: a late reply meets its own, dead question.
 
-use std::mem;
+mod word;
+
 use std::task::{Context, Poll, Waker};
 
 use crate::chain::{Asker, Link};
-use crate::sync::{Arc, Mutex, Weak};
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Weak};
 use crate::trace::TraceContext;
+pub(crate) use word::Loss;
+use word::{CHAINED, Phase, TRACED, WAITS, Word};
 
 /// Where the reply of type `T` will lie, and what its `owner` keeps beside it.
 pub(crate) struct Slot<T, H> {
@@ -31,18 +38,20 @@ pub(crate) struct Slot<T, H> {
 
 /// The part of a slot that does not depend on the type of the reply.
 pub(crate) struct Ticket {
-    state: Mutex<State>,
+    word: AtomicU64,
+    aside: Mutex<Aside>,
 }
 
-struct State {
-    phase: Phase,
+/// What only questions need that are not answered at once.
+#[derive(Default)]
+struct Aside {
     waker: Option<Waker>,
+    /// The number of the question whose deadline this is.
+    question: u64,
     /// The tick at which the question is lost. 0 means never.
     deadline: u64,
     /// The earliest tick at which the wheel will look at this ticket. 0 means that it will not.
     armed: u64,
-    /// How many questions this ticket has served: tells this one from those before and after it.
-    number: u64,
     chain: Option<std::sync::Arc<Link>>,
     trace: Option<TraceContext>,
 }
@@ -52,44 +61,6 @@ struct State {
 pub(crate) struct Question {
     ticket: Weak<Ticket>,
     number: u64,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Phase {
-    /// Nobody asks.
-    Idle,
-    /// The target has not begun.
-    Queued,
-    /// The target has begun.
-    Claimed,
-    /// The reply lies in the slot.
-    Replied,
-    /// There will be no reply.
-    Lost(Loss),
-    /// The asker has gone.
-    Left,
-}
-
-impl Phase {
-    /// Whether the question can still be settled.
-    fn is_open(self) -> bool {
-        matches!(self, Self::Queued | Self::Claimed)
-    }
-}
-
-/// Why there will be no reply.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Loss {
-    /// The message was dropped before the target began.
-    Unhandled,
-    /// The deadline passed before the target began.
-    Expired,
-    /// The deadline passed after the target had begun.
-    TimedOut,
-    /// The reply was dropped.
-    Abandoned,
-    /// The reply was dropped by a panic.
-    Crashed,
 }
 
 /// What became of a question.
@@ -118,66 +89,69 @@ pub(crate) enum Put<T> {
 
 impl<T, H> Slot<T, H> {
     pub(crate) fn new(owner: H) -> Self {
-        Self { ticket: Arc::new(Ticket::new(None)), value: Mutex::new(None), owner }
+        let ticket = Ticket { word: AtomicU64::new(0), aside: Mutex::default() };
+        Self { ticket: Arc::new(ticket), value: Mutex::new(None), owner }
     }
 
     pub(crate) fn ticket(&self) -> &Arc<Ticket> {
         &self.ticket
     }
 
-    /// Opens a question. The caller is the only one who can reach the slot. `deadline` is a tick. Says whether the
-    /// wheel must be told of it.
-    #[must_use = "a question the wheel does not know of never ends"]
-    pub(crate) fn open(&self, deadline: u64, chain: Option<std::sync::Arc<Link>>) -> bool {
-        debug_assert!(self.value.lock().is_none(), "whoever settles a question leaves no value behind");
-        let mut state = self.ticket.state.lock();
-        debug_assert!(!state.phase.is_open(), "a slot in use is never opened again");
-        state.phase = Phase::Queued;
-        state.number += 1;
-        state.deadline = deadline;
-        state.trace = None;
-        let old = (state.waker.take(), mem::replace(&mut state.chain, chain));
-        let arm = state.armed == 0 || state.armed > deadline;
-        if arm {
-            state.armed = deadline;
+    /// Opens a question, for which the handlers of `chain` wait. The caller is the only one who can reach the slot.
+    pub(crate) fn open(&self, chain: Option<std::sync::Arc<Link>>) {
+        let before = self.ticket.word();
+        debug_assert!(!before.is_open(), "a slot in use is never opened again");
+        let mut word = before.next();
+        if chain.is_some() || before.has(CHAINED | TRACED) {
+            if chain.is_some() {
+                word = word.with(CHAINED);
+            }
+            let mut aside = self.ticket.aside.lock();
+            aside.trace = None;
+            let old = std::mem::replace(&mut aside.chain, chain);
+            drop(aside);
+            drop(old);
         }
-        drop(state);
-        drop(old);
-        arm
+        self.ticket.word.store(word.0, Ordering::Release);
     }
 
     /// The answer, if there is one; else `cx` is woken when there is. Returns a reply once.
-    pub(crate) fn poll_answer(&self, cx: &Context<'_>) -> Poll<Answer<T>> {
-        let mut state = self.ticket.state.lock();
-        match state.phase {
+    ///
+    /// When the asker has to wait for the first time, it waits until the tick `deadline`, and the wheel is told by `arm`
+    /// if it does not know that this question is to be looked at then.
+    pub(crate) fn poll_answer(
+        &self,
+        cx: &Context<'_>,
+        deadline: impl FnOnce() -> u64,
+        arm: impl FnOnce(u64),
+    ) -> Poll<Answer<T>> {
+        let mut word = self.ticket.word();
+        if word.is_open() {
+            if self.ticket.wait(cx, deadline, arm) {
+                return Poll::Pending;
+            }
+            word = self.ticket.word();
+        }
+        match word.phase() {
             Phase::Replied => {
-                state.phase = Phase::Idle;
-                drop(state);
                 let value = self.value.lock().take();
-                // The phase is set after the value, under the lock of the ticket, and read under it here.
+                self.ticket.word.store(word.in_phase(Phase::Idle).0, Ordering::Release);
+                // The phase is set after the value.
                 Poll::Ready(value.map_or(Answer::Lost(Loss::Abandoned), Answer::Reply))
             }
             Phase::Lost(loss) => Poll::Ready(Answer::Lost(loss)),
-            Phase::Idle | Phase::Queued | Phase::Claimed | Phase::Left => {
-                if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-                    state.waker = Some(cx.waker().clone());
-                }
-                Poll::Pending
-            }
+            Phase::Idle | Phase::Queued | Phase::Claimed | Phase::Left => Poll::Pending,
         }
     }
 
     /// Nobody waits for the answer any more.
     pub(crate) fn leave(&self) {
-        let mut state = self.ticket.state.lock();
-        let unread = state.phase == Phase::Replied;
-        if unread || state.phase.is_open() {
-            state.phase = Phase::Left;
-        }
-        let waker = state.waker.take();
-        drop(state);
-        drop(waker);
-        if unread {
+        let leaves = |word: Word| word.is_open() || word.phase() == Phase::Replied;
+        let Ok(before) = self.ticket.change(|word| leaves(word).then(|| word.in_phase(Phase::Left))) else {
+            return;
+        };
+        drop(self.ticket.waker(before));
+        if before.phase() == Phase::Replied {
             drop(self.value.lock().take());
         }
     }
@@ -185,31 +159,29 @@ impl<T, H> Slot<T, H> {
     /// Replies.
     pub(crate) fn put(&self, value: T) -> Put<T> {
         *self.value.lock() = Some(value);
-        let mut state = self.ticket.state.lock();
-        if state.phase.is_open() {
-            state.phase = Phase::Replied;
-            return Put::Settled(state.waker.take());
+        match self.ticket.settle(Phase::Replied) {
+            Ok(before) => Put::Settled(self.ticket.waker(before)),
+            Err(_) => Put::Late(self.value.lock().take()),
         }
-        drop(state);
-        Put::Late(self.value.lock().take())
     }
 
     /// The reply is lost, by a panic or not. Returns who is to be woken.
     pub(crate) fn lose(&self, by_panic: bool) -> Option<Waker> {
-        let mut state = self.ticket.state.lock();
-        let loss = match state.phase {
-            Phase::Queued => Loss::Unhandled,
-            Phase::Claimed if by_panic => Loss::Crashed,
-            Phase::Claimed => Loss::Abandoned,
-            Phase::Idle | Phase::Replied | Phase::Lost(_) | Phase::Left => return None,
-        };
-        state.phase = Phase::Lost(loss);
-        state.waker.take()
+        let before = self.ticket.change(|word| {
+            let loss = match word.phase() {
+                Phase::Queued => Loss::Unhandled,
+                Phase::Claimed if by_panic => Loss::Crashed,
+                Phase::Claimed => Loss::Abandoned,
+                Phase::Idle | Phase::Replied | Phase::Lost(_) | Phase::Left => return None,
+            };
+            Some(word.in_phase(Phase::Lost(loss)))
+        });
+        self.ticket.waker(before.ok()?)
     }
 
     /// Whether nobody waits for a reply any more.
     pub(crate) fn is_abandoned(&self) -> bool {
-        matches!(self.ticket.state.lock().phase, Phase::Left | Phase::Lost(_) | Phase::Idle)
+        matches!(self.ticket.word().phase(), Phase::Left | Phase::Lost(_) | Phase::Idle)
     }
 
     /// Whether nobody else can reach this slot, through a `ReplyTo` or through a ticket in a mailbox. (The wheel may,
@@ -217,79 +189,130 @@ impl<T, H> Slot<T, H> {
     pub(crate) fn is_unreachable(this: &Arc<Self>) -> bool {
         let alone = Arc::strong_count(this) == 1 && Arc::strong_count(&this.ticket) == 1;
         // Pairs with the release of the last other owner.
-        crate::sync::fence(crate::sync::Ordering::Acquire);
+        crate::sync::fence(Ordering::Acquire);
         alone
     }
 }
 
 impl Ticket {
-    fn new(trace: Option<TraceContext>) -> Self {
-        let state =
-            State { phase: Phase::Idle, waker: None, deadline: 0, armed: 0, number: 0, chain: None, trace };
-        Self { state: Mutex::new(state) }
-    }
-
     /// A ticket for a message that asks nothing: it only carries a trace.
     pub(crate) fn traced(trace: TraceContext) -> Arc<Self> {
-        Arc::new(Self::new(Some(trace)))
+        let aside = Aside { trace: Some(trace), ..Aside::default() };
+        Arc::new(Self { word: AtomicU64::new(TRACED), aside: Mutex::new(aside) })
     }
 
     /// What the message is part of.
     pub(crate) fn trace(&self) -> Option<TraceContext> {
-        self.state.lock().trace
+        if self.word().has(TRACED) { self.aside.lock().trace } else { None }
     }
 
     /// The message is part of this.
     pub(crate) fn set_trace(&self, trace: TraceContext) {
-        self.state.lock().trace = Some(trace);
+        self.aside.lock().trace = Some(trace);
+        self.word.fetch_or(TRACED, Ordering::Release);
     }
 
     /// Whether somebody waits for an answer.
     pub(crate) fn is_question(&self) -> bool {
-        self.state.lock().phase.is_open()
+        self.word().is_open()
     }
 
     /// The actor is about to handle the message this ticket lies beside.
     pub(crate) fn claim(self: &Arc<Self>) -> Claim {
-        let mut state = self.state.lock();
-        match state.phase {
-            Phase::Lost(Loss::Expired | Loss::Unhandled) => Claim::Denied,
-            Phase::Queued => {
-                state.phase = Phase::Claimed;
-                let number = state.number;
-                Claim::Granted(state.chain.clone().map(|link| {
-                    let question = Question { ticket: Arc::downgrade(self), number };
+        let queued = |word: Word| word.phase() == Phase::Queued;
+        match self.change(|word| queued(word).then(|| word.in_phase(Phase::Claimed))) {
+            Ok(before) if before.has(CHAINED) => {
+                let chain = self.aside.lock().chain.take();
+                Claim::Granted(chain.map(|link| {
+                    let question = Question { ticket: Arc::downgrade(self), number: before.number() };
                     Asker { link, question }
                 }))
             }
+            Err(word) if matches!(word.phase(), Phase::Lost(Loss::Expired | Loss::Unhandled)) => {
+                Claim::Denied
+            }
             // An asker that left does not undo its question.
-            _ => Claim::Granted(None),
+            Ok(_) | Err(_) => Claim::Granted(None),
         }
     }
 
     /// The wheel has come to `now`. Returns the tick at which it must look again, if any.
     pub(crate) fn expire(&self, now: u64) -> Option<u64> {
-        let mut state = self.state.lock();
-        if state.armed > now {
+        let mut aside = self.aside.lock();
+        if aside.armed > now {
             // It was armed anew meanwhile; that entry is in the wheel by itself.
             return None;
         }
-        state.armed = 0;
-        if !state.phase.is_open() || state.deadline == 0 {
+        aside.armed = 0;
+        let word = self.word();
+        // A question that was just opened has no deadline yet: it is armed anew when its asker waits.
+        if !word.is_open() || word.number() != aside.question || aside.deadline == 0 {
             return None;
         }
-        if state.deadline > now {
-            state.armed = state.deadline;
-            return Some(state.deadline);
+        if aside.deadline > now {
+            aside.armed = aside.deadline;
+            return Some(aside.deadline);
         }
-        let loss = if state.phase == Phase::Queued { Loss::Expired } else { Loss::TimedOut };
-        state.phase = Phase::Lost(loss);
-        let waker = state.waker.take();
-        drop(state);
+        let lost = |word: Word| match word.phase() {
+            Phase::Queued => Some(Loss::Expired),
+            Phase::Claimed => Some(Loss::TimedOut),
+            _ => None,
+        };
+        let before = self.change(|word| Some(word.in_phase(Phase::Lost(lost(word)?))));
+        let waker = if before.is_ok() { aside.waker.take() } else { None };
+        drop(aside);
         if let Some(waker) = waker {
             waker.wake();
         }
         None
+    }
+
+    /// The asker waits. `false` when the question is settled meanwhile.
+    fn wait(&self, cx: &Context<'_>, deadline: impl FnOnce() -> u64, arm: impl FnOnce(u64)) -> bool {
+        let mut aside = self.aside.lock();
+        let number = self.word().number();
+        let mut armed = None;
+        if aside.question != number {
+            aside.question = number;
+            aside.deadline = deadline();
+            if aside.armed == 0 || aside.armed > aside.deadline {
+                aside.armed = aside.deadline;
+                armed = Some(aside.deadline);
+            }
+        }
+        let knows = aside.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        let old = if knows { None } else { aside.waker.replace(cx.waker().clone()) };
+        drop(aside);
+        drop(old);
+        if let Some(tick) = armed {
+            arm(tick);
+        }
+        let waits = self.change(|word| word.is_open().then(|| word.with(WAITS))).is_ok();
+        if !waits {
+            drop(self.aside.lock().waker.take());
+        }
+        waits
+    }
+
+    fn word(&self) -> Word {
+        Word(self.word.load(Ordering::Acquire))
+    }
+
+    /// Settles a question that is open. Returns how it stood.
+    fn settle(&self, phase: Phase) -> Result<Word, Word> {
+        self.change(|word| word.is_open().then(|| word.in_phase(phase)))
+    }
+
+    /// Exchanges the word. Returns what it was before; or what it is, where it is not to be exchanged.
+    #[inline]
+    fn change(&self, mut to: impl FnMut(Word) -> Option<Word>) -> Result<Word, Word> {
+        let to = |word| to(Word(word)).map(|word| word.0);
+        self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, to).map(Word).map_err(Word)
+    }
+
+    /// Who waits for a question that stood like this when it was settled.
+    fn waker(&self, before: Word) -> Option<Waker> {
+        if before.has(WAITS) { self.aside.lock().waker.take() } else { None }
     }
 }
 
@@ -297,8 +320,8 @@ impl Question {
     /// Whether its asker still waits.
     pub(crate) fn is_open(&self) -> bool {
         self.ticket.upgrade().is_some_and(|ticket| {
-            let state = ticket.state.lock();
-            state.number == self.number && state.phase.is_open()
+            let word = ticket.word();
+            word.number() == self.number && word.is_open()
         })
     }
 }

@@ -9,7 +9,7 @@ pub(crate) use parking_lot::{Mutex, MutexGuard};
 #[cfg(not(omnitron_loom))]
 pub(crate) use std::sync::{
     Arc, Weak,
-    atomic::{AtomicU8, AtomicU32, Ordering, fence},
+    atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence},
 };
 
 #[cfg(omnitron_loom)]
@@ -17,7 +17,7 @@ pub(crate) use self::checked::{Arc, Mutex, Weak};
 #[cfg(omnitron_loom)]
 pub(crate) use loom::sync::MutexGuard;
 #[cfg(omnitron_loom)]
-pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU32, Ordering, fence};
+pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 
 /// loom's types behind the same names and signatures as the real ones.
 #[cfg(omnitron_loom)]

@@ -26,9 +26,27 @@ enum State<W> {
     Ended,
 }
 
-/// Most actors have no watcher: what they would need lies behind one pointer.
+/// Most actors have no watcher: what they would need lies behind one pointer. Of the others most have one.
 struct List<W> {
-    by_number: BTreeMap<u64, W>,
+    first: Option<(u64, W)>,
+    more: BTreeMap<u64, W>,
+}
+
+impl<W> List<W> {
+    fn contains(&self, number: u64) -> bool {
+        self.first.as_ref().is_some_and(|(first, _)| *first == number) || self.more.contains_key(&number)
+    }
+
+    fn remove(&mut self, number: u64) -> Option<W> {
+        let first = self.first.take_if(|(first, _)| *first == number);
+        first.map(|(_, watcher)| watcher).or_else(|| self.more.remove(&number))
+    }
+
+    /// Takes out those to whom this applies.
+    fn extract(&mut self, applies: impl Fn(&W) -> bool) -> Vec<W> {
+        let first = self.first.take_if(|(_, watcher)| applies(watcher)).into_iter();
+        first.chain(self.more.extract_if(.., |_, watcher| applies(watcher))).map(|(_, it)| it).collect()
+    }
 }
 
 impl<W> Watchers<W> {
@@ -40,25 +58,27 @@ impl<W> Watchers<W> {
     pub(crate) fn add(&self, number: u64, watcher: W) -> Result<(), W> {
         let mut state = self.state.lock();
         if matches!(*state, State::Nobody) {
-            *state = State::Waiting(Box::new(List { by_number: BTreeMap::new() }));
+            *state = State::Waiting(Box::new(List { first: None, more: BTreeMap::new() }));
         }
         match &mut *state {
-            State::Waiting(list) => list.by_number.entry(number).or_insert(watcher),
+            State::Waiting(list) if list.contains(number) => {}
+            State::Waiting(list) if list.first.is_none() => list.first = Some((number, watcher)),
+            State::Waiting(list) => drop(list.more.insert(number, watcher)),
             State::Nobody | State::Ended => return Err(watcher),
-        };
+        }
         Ok(())
     }
 
     /// Whether a watcher is in the list, and so will be told.
     pub(crate) fn contains(&self, number: u64) -> bool {
-        matches!(&*self.state.lock(), State::Waiting(list) if list.by_number.contains_key(&number))
+        matches!(&*self.state.lock(), State::Waiting(list) if list.contains(number))
     }
 
     /// Takes a watcher out again, if it is in.
     pub(crate) fn remove(&self, number: u64) {
         let mut state = self.state.lock();
         if let State::Waiting(list) = &mut *state {
-            let taken = list.by_number.remove(&number);
+            let taken = list.remove(number);
             drop(state);
             drop(taken);
         }
@@ -73,14 +93,13 @@ impl<W> Watchers<W> {
     pub(crate) fn end(&self, first: impl Fn(&W) -> bool) -> Result<Vec<W>, Vec<W>> {
         let mut state = self.state.lock();
         if let State::Waiting(list) = &mut *state {
-            let before: Vec<W> =
-                list.by_number.extract_if(.., |_, watcher| first(watcher)).map(|(_, it)| it).collect();
+            let before = list.extract(first);
             if !before.is_empty() {
                 return Err(before);
             }
         }
         Ok(match std::mem::replace(&mut *state, State::Ended) {
-            State::Waiting(list) => list.by_number.into_values().collect(),
+            State::Waiting(mut list) => list.extract(|_| true),
             State::Nobody | State::Ended => Vec::new(),
         })
     }
@@ -88,7 +107,7 @@ impl<W> Watchers<W> {
     #[cfg(all(test, not(omnitron_loom)))]
     pub(crate) fn len(&self) -> usize {
         match &*self.state.lock() {
-            State::Waiting(list) => list.by_number.len(),
+            State::Waiting(list) => usize::from(list.first.is_some()) + list.more.len(),
             State::Nobody | State::Ended => 0,
         }
     }

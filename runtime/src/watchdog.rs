@@ -56,6 +56,7 @@ pub(crate) fn start(core: &Arc<Core>, limit: Duration, mut report: watch::Receiv
 fn look(system: &Weak<Core>, watchdog: &mut Watchdog, log: &mut LogLimit, limit: Duration) {
     let Some(core) = system.upgrade() else { return };
     core.beat();
+    core.env.look_after_run_queue();
     let now = core.env.now();
     for held in watchdog.look(now, limit) {
         // Threads are shared by systems, and ids name theirs.

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as the tests do")]
 
+mod shared;
+
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::mpsc;

@@ -33,6 +33,7 @@ const PURE: &[&str] = &[
     "runtime/src/router/pick.rs",
     "runtime/src/router/resize.rs",
     "runtime/src/shutdown.rs",
+    "runtime/src/slot/word.rs",
     "runtime/src/supervision/backoff.rs",
     "runtime/src/supervision/budget.rs",
     "runtime/src/supervision/strategy.rs",

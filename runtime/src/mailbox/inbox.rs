@@ -7,7 +7,8 @@
 //!
 //! # Invariants
 //!
-//! * `waker` is `Some` exactly while the actor sleeps or awaits inside a handler; whoever takes it wakes the actor.
+//! * `waker` is `Some` exactly while the actor sleeps, awaits inside a handler, or handles a message after which it will
+//!   sleep without another look; whoever takes it wakes the actor.
 //!   So no wake-up is lost: what is pushed before the actor looks is seen, what is pushed after finds the waker.
 //! * `taken` is what the actor took last, `left` how much of it is not handled yet: `left <= taken`.
 //! * `queued + left + reserved` never exceeds the capacity but by results whose room had been reserved.
@@ -65,6 +66,8 @@ pub(crate) struct Inbox<T: Item, C: Item, H> {
     pub(super) attention: AtomicU8,
     pub(super) overflow: Overflow,
     pub(super) single: bool,
+    /// How an asker may run the actor on the spot: see [`Inline`](crate::pace::Inline).
+    pub(crate) inline: AtomicU8,
     pub(super) capacity: u32,
     /// When what is queued may have begun to wait, and when what is in hand may have or, if a handler awaits, when it
     /// began to. In [beats](Pulse), and never too late.
@@ -123,6 +126,7 @@ impl<T: Item, C: Item, H: Pulse> Inbox<T, C, H> {
             attention: AtomicU8::new(0),
             overflow: mailbox.overflow,
             single: ranked || (bounded && mailbox.overflow == Overflow::DropOldest),
+            inline: AtomicU8::new(0),
             capacity,
             queued_since: AtomicU32::new(0),
             in_hand_since: AtomicU32::new(0),
@@ -180,8 +184,9 @@ impl<T: Item, C: Item, H: Pulse> Inbox<T, C, H> {
         let mut state = self.state.lock();
         let pushed = match self.place(&mut state, rank, message) {
             Pushed::Refused(message, Refusal::Full { .. }) => {
-                self.attention.fetch_or(SENDERS, Ordering::Relaxed);
-                return Offered::Waits(state.stand_in_line(rank, Some(message), cx));
+                let number = state.stand_in_line(rank, Some(message), cx);
+                self.call_for_room(state);
+                return Offered::Waits(number);
             }
             pushed => pushed,
         };
@@ -205,6 +210,14 @@ impl<T: Item, C: Item, H: Pulse> Inbox<T, C, H> {
             Ok(()) => Offered::Settled(Pushed::Queued),
             Err(message) => self.offer(rank, message, cx),
         }
+    }
+
+    /// Somebody waits for room now. An actor that handles a lone message is woken for that: it would not look.
+    pub(super) fn call_for_room(&self, mut state: MutexGuard<'_, State<T, C>>) {
+        self.attention.fetch_or(SENDERS, Ordering::Relaxed);
+        let waker = state.wake_for_message();
+        drop(state);
+        wake(waker);
     }
 
     /// Whether the message that waits under `number` is in.
@@ -271,6 +284,12 @@ impl<T: Item, C: Item, H: Pulse> Inbox<T, C, H> {
         wake(waker);
     }
 
+    /// Wakes the actor, though there is nothing to do.
+    pub(crate) fn wake_up(&self) {
+        let waker = self.state.lock().wake_for_control();
+        wake(waker);
+    }
+
     /// The actor has started, or started again; or it has not.
     pub(crate) fn note_begun(&self, begun: bool) {
         if begun {
@@ -280,6 +299,11 @@ impl<T: Item, C: Item, H: Pulse> Inbox<T, C, H> {
         }
     }
 
+    /// Whether the actor has started.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.attention.load(Ordering::Relaxed) & BEGUN != 0
+    }
+
     /// How strongly the actor is urged to end, if at all. Sticky: an urge is never taken back.
     pub(crate) fn urged(&self) -> Option<Urge> {
         self.state.lock().urge
@@ -287,7 +311,7 @@ impl<T: Item, C: Item, H: Pulse> Inbox<T, C, H> {
 
     pub(crate) fn figures(&self) -> Figures {
         let state = self.state.lock();
-        let asleep = state.waker.is_some() && !state.controls_only;
+        let asleep = state.waker.is_some() && !state.controls_only && self.left(&state) == 0;
         let beside = state.reserved > 0 || self.beside.load(Ordering::Relaxed) > 0;
         let waits = beside || !state.store.is_empty() || !state.controls.is_empty();
         let awaits = state.waker.is_some() && state.controls_only;
@@ -353,7 +377,7 @@ impl<T: Item, C: Item, H: Pulse> Inbox<T, C, H> {
     /// A message arrives: the first one of an idle actor begins to wait now.
     #[inline]
     fn note_arrival(&self, state: &State<T, C>) {
-        if state.taken == 0 && state.store.is_empty() {
+        if state.store.is_empty() && (state.taken == 0 || state.waker.is_some()) {
             self.queued_since.store(self.owner.beats(), Ordering::Relaxed);
         }
     }
@@ -384,7 +408,7 @@ impl<T: Item, C: Item, H: Pulse> Inbox<T, C, H> {
     }
 
     fn left(&self, state: &State<T, C>) -> usize {
-        self.left.load(Ordering::Relaxed).min(state.taken) as usize
+        self.left.load(Ordering::Acquire).min(state.taken) as usize
     }
 
     /// Lets in those who wait, in order, as far as there is room.
@@ -445,6 +469,14 @@ pub(super) fn wake(waker: Option<Waker>) {
     }
 }
 
+#[inline]
 pub(super) fn wake_all(wakers: Vec<Waker>) {
+    if !wakers.is_empty() {
+        wake_each(wakers);
+    }
+}
+
+#[cold]
+fn wake_each(wakers: Vec<Waker>) {
     wakers.into_iter().for_each(Waker::wake);
 }

@@ -5,6 +5,8 @@
 //!
 //! `RUSTFLAGS="--cfg omnitron_loom" cargo test -p omnitron-runtime --lib --release loom`
 
+mod doze;
+
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -73,7 +75,7 @@ impl<'a> Actor<'a> {
     fn next(&mut self) -> Next<u32> {
         match self.batch.pop_front() {
             Some(message) => Next::Message(message),
-            None => block_on(|cx| self.inbox.poll_next(&mut self.batch, cx)),
+            None => block_on(|cx| self.inbox.poll_next(&mut self.batch, &mut false, cx)),
         }
     }
 

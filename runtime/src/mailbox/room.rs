@@ -10,7 +10,7 @@
 
 use std::task::{Context, Poll};
 
-use super::inbox::{Inbox, Pulse, SENDERS, State, UNBOUNDED, wake};
+use super::inbox::{Inbox, Pulse, State, UNBOUNDED, wake};
 use super::overflow::{Overflow, Verdict};
 use super::ring::Item;
 use crate::error::Refusal;
@@ -45,8 +45,9 @@ impl<T: Item, C: Item, H: Pulse> Inbox<T, C, H> {
         match state.reserve(self) {
             Ok(displaced) => Ok(Ok(displaced)),
             Err(Refusal::Full { .. }) => {
-                self.attention.fetch_or(SENDERS, Ordering::Relaxed);
-                Ok(Err(state.stand_in_line(0, None, cx)))
+                let number = state.stand_in_line(0, None, cx);
+                self.call_for_room(state);
+                Ok(Err(number))
             }
             Err(refusal) => Err(refusal),
         }

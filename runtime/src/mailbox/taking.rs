@@ -6,6 +6,7 @@
 //! # Invariants
 //!
 //! * The waker is left under the lock under which the actor saw that there is nothing to do.
+//! * With a lone message the waker is left under the lock under which it was taken, so that the actor need not look again.
 //! * `left` is never less than what is in the actor's hand: what it tells late, it tells too high.
 
 use std::task::{Context, Poll};
@@ -30,24 +31,42 @@ impl<T: Item, C: Item, H: Pulse> Inbox<T, C, H> {
         })
     }
 
-    /// Waits for something to do. `batch` is empty, and receives what follows the message that is returned.
-    pub(crate) fn poll_next(&self, batch: &mut Ring<T>, cx: &Context<'_>) -> Poll<Next<T>> {
+    /// Waits for something to do. A message is put into `next`, which is empty, as is `batch`, which receives what
+    /// follows it. (Through an enum on the way back it would be copied twice more.)
+    ///
+    /// `dozes` says whether the waker may be left with a message that came alone, and then whether it was: that actor is
+    /// woken by whatever comes next, and may [`doze`](Self::doze) after the message.
+    #[inline]
+    pub(crate) fn poll_into(
+        &self,
+        next: &mut Option<T>,
+        batch: &mut Ring<T>,
+        dozes: &mut bool,
+        cx: &Context<'_>,
+    ) -> Poll<Next<()>> {
         let mut state = self.state.lock();
-        state.waker = None;
+        let waker = state.waker.take();
         state.taken = 0;
         self.left.store(0, Ordering::Relaxed);
-        if self.attention.load(Ordering::Relaxed) & CONTROLS != 0 {
+        let attention = self.attention.load(Ordering::Relaxed);
+        if attention & CONTROLS != 0 {
+            drop(state);
             return Poll::Ready(Next::Controls);
         }
-        let admitted = self.admit(&mut state);
-        let next = if self.single { state.store.pop() } else { state.store.take_all(batch) };
-        if let Some(message) = next {
+        let admitted = if attention & SENDERS == 0 { Vec::new() } else { self.admit(&mut state) };
+        *next = if self.single { state.store.pop() } else { state.store.take_all(batch) };
+        if next.is_some() {
             state.taken = count(1 + batch.len());
             self.left.store(state.taken, Ordering::Relaxed);
             self.note_taken(&state);
+            *dozes &= batch.is_empty() && state.store.is_empty() && !state.closed;
+            if *dozes {
+                state.waker = waker.or_else(|| Some(cx.waker().clone()));
+                state.controls_only = false;
+            }
             drop(state);
             wake_all(admitted);
-            return Poll::Ready(Next::Message(message));
+            return Poll::Ready(Next::Message(()));
         }
         if state.closed && state.reserved == 0 && self.beside.load(Ordering::Relaxed) == 0 {
             return Poll::Ready(Next::Drained);
@@ -57,6 +76,25 @@ impl<T: Item, C: Item, H: Pulse> Inbox<T, C, H> {
         state.store.trim();
         batch.trim();
         Poll::Pending
+    }
+
+    /// As [`poll_into`](Self::poll_into), with the message.
+    #[cfg(test)]
+    pub(crate) fn poll_next(&self, batch: &mut Ring<T>, dozes: &mut bool, cx: &Context<'_>) -> Poll<Next<T>> {
+        let mut next = None;
+        self.poll_into(&mut next, batch, dozes, cx).map(|found| match (found, next) {
+            (Next::Message(()), Some(message)) => Next::Message(message),
+            (Next::Controls, None) => Next::Controls,
+            (Next::Drained, None) => Next::Drained,
+            _ => panic!("a message, and nothing else, comes with a message"),
+        })
+    }
+
+    /// A lone message is handled. Whether the actor may sleep without another look; else it has to look.
+    pub(crate) fn doze(&self) -> bool {
+        // Whoever sees that nothing is in hand sees what the handler did.
+        self.left.store(0, Ordering::Release);
+        self.attention.load(Ordering::Relaxed) & (CONTROLS | SENDERS) == 0
     }
 
     /// After how many handled messages those who wait are let in.

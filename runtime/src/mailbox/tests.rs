@@ -55,7 +55,7 @@ fn noop() -> Context<'static> {
 fn drain(inbox: &Box8) -> Vec<u32> {
     let mut taken = Vec::new();
     let mut batch = Ring::default();
-    while let Poll::Ready(Next::Message(message)) = inbox.poll_next(&mut batch, &noop()) {
+    while let Poll::Ready(Next::Message(message)) = inbox.poll_next(&mut batch, &mut false, &noop()) {
         taken.push(message);
         taken.extend(batch.drain());
     }
@@ -79,7 +79,7 @@ fn messages_are_taken_all_at_once_and_in_the_order_of_arrival() {
     let inbox = inbox(Mailbox::unbounded());
     (0..5).for_each(|message| queued(&inbox, message));
     let mut batch = Ring::default();
-    let next = inbox.poll_next(&mut batch, &noop());
+    let next = inbox.poll_next(&mut batch, &mut false, &noop());
     assert!(matches!(next, Poll::Ready(Next::Message(0))));
     assert_eq!(batch.drain().collect::<Vec<_>>(), [1, 2, 3, 4]);
     assert_eq!(inbox.figures().depth, 5, "what was taken and not handled counts");
@@ -99,7 +99,7 @@ fn a_batch_in_hand_keeps_the_mailbox_full_until_it_is_handled() {
     queued(&inbox, 0);
     queued(&inbox, 1);
     let mut batch = Ring::default();
-    assert!(inbox.poll_next(&mut batch, &noop()).is_ready());
+    assert!(inbox.poll_next(&mut batch, &mut false, &noop()).is_ready());
     assert!(matches!(inbox.pushed(0, 2), Pushed::Refused(2, _)), "both are in hand");
     let mut since = 0;
     inbox.handled(1, 1, &mut since);
@@ -111,7 +111,7 @@ fn a_batch_in_hand_keeps_the_mailbox_full_until_it_is_handled() {
 fn the_first_message_wakes_a_sleeping_actor_and_the_second_does_not() {
     let inbox = inbox(Mailbox::unbounded());
     let (flag, waker) = Flag::new();
-    assert!(inbox.poll_next(&mut Ring::default(), &Context::from_waker(&waker)).is_pending());
+    assert!(inbox.poll_next(&mut Ring::default(), &mut false, &Context::from_waker(&waker)).is_pending());
     assert!(inbox.figures().idle);
     queued(&inbox, 0);
     assert!(flag.taken());
@@ -143,13 +143,13 @@ fn controls_come_before_messages_and_in_order() {
     assert!(inbox.control("first").is_ok());
     assert!(inbox.control("second").is_ok());
     let mut batch = Ring::default();
-    assert!(matches!(inbox.poll_next(&mut batch, &noop()), Poll::Ready(Next::Controls)));
+    assert!(matches!(inbox.poll_next(&mut batch, &mut false, &noop()), Poll::Ready(Next::Controls)));
     assert_eq!(
         [inbox.next_control(), inbox.next_control(), inbox.next_control()],
         [Ok("first"), Ok("second"), Err(None)]
     );
     assert!(!inbox.wants_control());
-    assert!(matches!(inbox.poll_next(&mut batch, &noop()), Poll::Ready(Next::Message(0))));
+    assert!(matches!(inbox.poll_next(&mut batch, &mut false, &noop()), Poll::Ready(Next::Message(0))));
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn no_tell_overtakes_a_sender_that_waits() {
     queued(&inbox, 0);
     let number = waits(&inbox, 1, Waker::noop());
     let mut batch = Ring::default();
-    assert!(inbox.poll_next(&mut batch, &noop()).is_ready());
+    assert!(inbox.poll_next(&mut batch, &mut false, &noop()).is_ready());
     // Room as soon as message 0 is handled; who waits has it first.
     assert!(matches!(inbox.pushed(0, 2), Pushed::Refused(2, _)));
     inbox.handled(0, 1, &mut 0);
@@ -219,7 +219,7 @@ fn a_handler_that_awaits_lets_waiting_senders_in() {
     let (flag, waker) = Flag::new();
     waits(&inbox, 100, &waker);
     let mut batch = Ring::default();
-    assert!(inbox.poll_next(&mut batch, &noop()).is_ready());
+    assert!(inbox.poll_next(&mut batch, &mut false, &noop()).is_ready());
     let mut since = 0;
     inbox.handled(99, 1, &mut since);
     assert!(!flag.taken(), "room is handed out in portions of an eighth");
@@ -234,7 +234,7 @@ fn room_is_handed_out_after_an_eighth_of_the_capacity_was_handled() {
     let (flag, waker) = Flag::new();
     waits(&inbox, 80, &waker);
     let mut batch = Ring::default();
-    assert!(inbox.poll_next(&mut batch, &noop()).is_ready());
+    assert!(inbox.poll_next(&mut batch, &mut false, &noop()).is_ready());
     let mut since = 0;
     for left in (71..80).rev() {
         inbox.handled(left, 1, &mut since);
@@ -257,7 +257,7 @@ fn closing_gives_waiting_senders_their_messages_back_and_keeps_what_is_queued() 
     assert!(matches!(inbox.offered(0, 3, &noop()), Offered::Settled(Pushed::Refused(3, Refusal::Stopped))));
     assert!(matches!(inbox.reserve(), Err(Refusal::Stopped)));
     assert_eq!(drain(&inbox), [0]);
-    assert!(matches!(inbox.poll_next(&mut Ring::default(), &noop()), Poll::Ready(Next::Drained)));
+    assert!(matches!(inbox.poll_next(&mut Ring::default(), &mut false, &noop()), Poll::Ready(Next::Drained)));
 }
 
 #[test]
@@ -283,7 +283,7 @@ fn a_closed_mailbox_is_drained_only_when_reserved_room_is_settled() {
         inbox.close();
         let (flag, waker) = Flag::new();
         let mut batch = Ring::default();
-        assert!(inbox.poll_next(&mut batch, &Context::from_waker(&waker)).is_pending());
+        assert!(inbox.poll_next(&mut batch, &mut false, &Context::from_waker(&waker)).is_pending());
         assert!(!inbox.figures().idle, "a result is on its way");
         if fulfil {
             assert_eq!(inbox.fulfil(0, 7, true), Ok(()));
@@ -292,7 +292,7 @@ fn a_closed_mailbox_is_drained_only_when_reserved_room_is_settled() {
         }
         assert!(flag.taken());
         assert_eq!(drain(&inbox), if fulfil { vec![7] } else { vec![] });
-        assert!(matches!(inbox.poll_next(&mut batch, &noop()), Poll::Ready(Next::Drained)));
+        assert!(matches!(inbox.poll_next(&mut batch, &mut false, &noop()), Poll::Ready(Next::Drained)));
     }
 }
 
@@ -302,7 +302,7 @@ fn released_room_goes_to_the_sender_that_waits_though_the_actor_sleeps() {
     assert_eq!(inbox.reserve(), Ok(None));
     waits(&inbox, 1, Waker::noop());
     let (flag, waker) = Flag::new();
-    assert!(inbox.poll_next(&mut Ring::default(), &Context::from_waker(&waker)).is_pending());
+    assert!(inbox.poll_next(&mut Ring::default(), &mut false, &Context::from_waker(&waker)).is_pending());
     inbox.release();
     assert!(flag.taken(), "the actor must look, for it lets senders in");
     assert_eq!(drain(&inbox), [1]);
@@ -333,7 +333,7 @@ fn drop_oldest_and_priority_hand_out_one_message_at_a_time() {
         queued(&inbox, 0);
         queued(&inbox, 1);
         let mut batch = Ring::default();
-        assert!(matches!(inbox.poll_next(&mut batch, &noop()), Poll::Ready(Next::Message(0))));
+        assert!(matches!(inbox.poll_next(&mut batch, &mut false, &noop()), Poll::Ready(Next::Message(0))));
         assert!(batch.is_empty(), "what was taken could be neither dropped nor overtaken");
     }
 }
@@ -343,7 +343,7 @@ fn an_urgent_message_overtakes_all_that_are_not_yet_in_hand() {
     let inbox = inbox(Mailbox::priority(|_| 0));
     (0..3).for_each(|message| queued(&inbox, message));
     let mut batch = Ring::default();
-    assert!(matches!(inbox.poll_next(&mut batch, &noop()), Poll::Ready(Next::Message(0))));
+    assert!(matches!(inbox.poll_next(&mut batch, &mut false, &noop()), Poll::Ready(Next::Message(0))));
     assert!(matches!(inbox.pushed(9, 100), Pushed::Queued));
     assert_eq!(drain(&inbox), [100, 1, 2]);
 }
@@ -356,10 +356,10 @@ fn a_burst_gives_its_memory_back_and_a_trickle_keeps_it() {
         for _ in 0..2 {
             // Twice, so that both rings have held it.
             (0..burst).for_each(|message| queued(&inbox, message));
-            assert!(inbox.poll_next(&mut batch, &noop()).is_ready());
+            assert!(inbox.poll_next(&mut batch, &mut false, &noop()).is_ready());
             batch.drain().for_each(drop);
         }
-        assert!(inbox.poll_next(&mut batch, &noop()).is_pending());
+        assert!(inbox.poll_next(&mut batch, &mut false, &noop()).is_pending());
         assert_eq!(batch.capacity() > 0, kept, "after {burst} messages");
     }
 }

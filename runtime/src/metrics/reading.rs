@@ -12,8 +12,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::ledger::{Done, Ledger};
-use crate::body::give_way;
 use crate::inspection::{ActorInspection, ActorState};
+use crate::runner::give_way;
 use crate::system::{Core, SystemStats};
 
 /// Actors that are looked at in a row before other tasks have their turn: well below a millisecond.

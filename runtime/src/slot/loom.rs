@@ -19,7 +19,24 @@ type TestSlot = Slot<Value, ()>;
 
 fn question() -> Arc<TestSlot> {
     let slot = Arc::new(Slot::new(()));
-    assert!(slot.open(DEADLINE, None), "the wheel does not know it yet");
+    slot.open(None);
+    slot
+}
+
+/// Looks for the answer once. The tick for which the wheel is to be armed comes with it.
+fn poll(slot: &TestSlot, deadline: u64) -> (Poll<Answer<Value>>, Option<u64>) {
+    let mut armed = None;
+    let cx = Context::from_waker(Waker::noop());
+    let polled = slot.poll_answer(&cx, || deadline, |tick| armed = Some(tick));
+    (polled, armed)
+}
+
+/// A question whose asker has begun to wait.
+fn awaited() -> Arc<TestSlot> {
+    let slot = question();
+    let (polled, armed) = poll(&slot, DEADLINE);
+    assert!(polled.is_pending());
+    assert_eq!(armed, Some(DEADLINE), "the wheel does not know it yet");
     slot
 }
 
@@ -57,13 +74,13 @@ fn claimed(ticket: &Arc<Ticket>) -> bool {
 }
 
 fn answer(slot: &TestSlot) -> Answer<Value> {
-    block_on(|cx| slot.poll_answer(cx))
+    block_on(|cx| slot.poll_answer(cx, || DEADLINE, drop))
 }
 
 #[test]
 fn a_reply_and_the_deadline_settle_a_question_once_and_wake_its_asker() {
     explore(|| {
-        let slot = question();
+        let slot = awaited();
         let value = Value::default();
         let sent = value.clone();
         let target = beside(&slot, |slot| claimed(slot.ticket()) && reply(slot, sent));
@@ -85,7 +102,7 @@ fn a_reply_and_the_deadline_settle_a_question_once_and_wake_its_asker() {
 #[test]
 fn a_question_reported_as_expired_is_never_handled() {
     explore(|| {
-        let slot = question();
+        let slot = awaited();
         let target = beside(&slot, |slot| {
             let handled = claimed(slot.ticket());
             wake(slot.lose(false));
@@ -127,7 +144,7 @@ fn an_asker_that_leaves_leaves_no_reply_behind() {
             assert!(claimed(slot.ticket()), "an asker that left does not undo its question");
             reply(slot, sent)
         });
-        let polled = slot.poll_answer(&Context::from_waker(Waker::noop()));
+        let (polled, _) = poll(&slot, DEADLINE);
         slot.leave();
         let in_time = target.join().unwrap();
         assert!(slot.is_abandoned());
@@ -143,17 +160,18 @@ fn an_asker_that_leaves_leaves_no_reply_behind() {
 fn a_slot_that_is_used_again_is_not_ended_by_the_deadline_of_the_last_question() {
     const LATER: u64 = DEADLINE + 1;
     explore(|| {
-        let slot = question();
+        let slot = awaited();
         slot.leave();
         let wheel = beside(&slot, |slot| slot.ticket().expire(DEADLINE));
-        let armed = slot.open(LATER, None);
+        slot.open(None);
+        let (polled, armed) = poll(&slot, LATER);
+        assert!(polled.is_pending());
         let again = wheel.join().unwrap();
-        assert!(slot.poll_answer(&Context::from_waker(Waker::noop())).is_pending());
+        assert!(poll(&slot, LATER).0.is_pending());
         // Exactly one entry of the wheel looks at the new deadline: a new one, or the old one again.
-        assert_eq!((armed, again), if armed { (true, None) } else { (false, Some(LATER)) });
+        assert!(matches!((armed, again), (Some(LATER), None) | (None, Some(LATER))), "{armed:?}, {again:?}");
         assert_eq!(slot.ticket().expire(LATER), None);
-        let polled = slot.poll_answer(&Context::from_waker(Waker::noop()));
-        assert!(matches!(polled, Poll::Ready(Answer::Lost(Loss::Expired))));
+        assert!(matches!(poll(&slot, LATER).0, Poll::Ready(Answer::Lost(Loss::Expired))));
     });
 }
 
@@ -177,16 +195,26 @@ fn a_slot_nobody_can_reach_meets_no_late_reply() {
         slot.leave();
         if Slot::is_unreachable(&slot) {
             assert_eq!(Arc::strong_count(&value), 1);
-            let _ = slot.open(DEADLINE, None);
-            assert!(slot.poll_answer(&Context::from_waker(Waker::noop())).is_pending());
+            slot.open(None);
+            assert!(poll(&slot, DEADLINE).0.is_pending());
         }
         target.join().unwrap();
         if slot.is_abandoned() {
             return;
         }
-        assert!(
-            slot.poll_answer(&Context::from_waker(Waker::noop())).is_pending(),
-            "the new question is open"
-        );
+        assert!(poll(&slot, DEADLINE).0.is_pending(), "the new question is open");
+    });
+}
+
+#[test]
+fn a_reply_that_comes_while_the_asker_begins_to_wait_is_found_or_wakes_it() {
+    explore(|| {
+        let slot = question();
+        let value = Value::default();
+        let sent = value.clone();
+        let target = beside(&slot, |slot| claimed(slot.ticket()) && reply(slot, sent));
+        assert!(matches!(answer(&slot), Answer::Reply(_)));
+        assert!(target.join().unwrap());
+        assert_eq!(Arc::strong_count(&value), 1);
     });
 }

@@ -24,7 +24,7 @@ use crate::guardian::Guardian;
 use crate::health::Checks;
 use crate::path::ActorPath;
 use crate::registry::Registry;
-use crate::watchdog;
+use crate::{orphans, watchdog};
 
 /// How a system runs; see [`ActorSystem::builder`].
 #[must_use = "a builder does nothing until `start` is awaited"]
@@ -34,6 +34,7 @@ pub struct SystemBuilder {
     shutdown_budget: Duration,
     thread_hold_limit: Duration,
     trace_messages: bool,
+    inline_asks: bool,
     extensions: Vec<Arc<dyn Extension>>,
     env: Option<Env>,
 }
@@ -53,6 +54,7 @@ impl SystemBuilder {
             shutdown_budget: Self::DEFAULT_SHUTDOWN_BUDGET,
             thread_hold_limit: Self::DEFAULT_THREAD_HOLD_LIMIT,
             trace_messages: false,
+            inline_asks: true,
             extensions: Vec::new(),
             env: None,
         }
@@ -92,6 +94,16 @@ impl SystemBuilder {
         self
     }
 
+    /// Whether an ask may run its target on the spot, in the poll of the one who asks: when the target sleeps, runs on the
+    /// [shared dispatcher](crate::Dispatcher::shared), and its handlers were quick so far. Nothing else changes: messages
+    /// are handled one at a time and in order, panics are failures of the target, and a handler that awaits goes on
+    /// elsewhere. Who asks inside of a `tracing` span never does it. Default: yes, because it saves two switches of
+    /// tasks. Say no where handlers look at a `tokio::task_local!`, which may be the asker's then.
+    pub fn inline_asks(mut self, inline: bool) -> Self {
+        self.inline_asks = inline;
+        self
+    }
+
     /// Adds a part that starts and stops with the system.
     pub fn extension(mut self, extension: impl Extension) -> Self {
         self.extensions.push(Arc::new(extension));
@@ -125,6 +137,7 @@ impl SystemBuilder {
         let core = Arc::new(Core {
             gate: AtomicU8::new(if self.trace_messages { OPEN_WITH_CARE } else { Gate::Open as u8 }),
             traces: self.trace_messages,
+            inline_asks: self.inline_asks,
             pulse: AtomicU32::new(0),
             start: env.now(),
             troubles: DashMap::with_hasher(env.hasher()),
@@ -147,6 +160,7 @@ impl SystemBuilder {
             env,
         });
         watchdog::start(&core, self.thread_hold_limit, core.report.subscribe());
+        orphans::watch_over(&core, core.report.subscribe());
         let user = ActorPath::root().child(USER).map_err(StartError::IllegalName)?;
         let system = ActorSystem { core };
         for (index, extension) in self.extensions.iter().enumerate() {
@@ -174,6 +188,7 @@ impl fmt::Debug for SystemBuilder {
             .field("shutdown_budget", &self.shutdown_budget)
             .field("thread_hold_limit", &self.thread_hold_limit)
             .field("trace_messages", &self.trace_messages)
+            .field("inline_asks", &self.inline_asks)
             .field(
                 "extensions",
                 &self.extensions.iter().map(|extension| extension.name()).collect::<Vec<_>>(),

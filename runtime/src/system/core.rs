@@ -61,6 +61,8 @@ pub(crate) struct Core {
     pub(crate) name: String,
     /// Whether messages take their trace along.
     pub(crate) traces: bool,
+    /// Whether asks may run their targets on the spot.
+    pub(crate) inline_asks: bool,
     pub(crate) ask_timeout: Duration,
     pub(crate) shutdown_budget: Duration,
     pub(crate) registry: Registry,

@@ -108,8 +108,11 @@ impl<A: Actor> Single<A> {
             let Self { body, sim, .. } = self;
             let cell = body.cell().clone();
             let ctx = &mut body.ctx;
-            match sim.block_on(poll_fn(|cx| Poll::Ready(next_work(&cell, ctx, cx)))) {
-                Poll::Ready(Work::Message(Envelope { message, ticket })) => {
+            let mut next = None;
+            let look = poll_fn(|cx| Poll::Ready(next_work(&cell, ctx, &mut next, &mut false, cx)));
+            match sim.block_on(look) {
+                Poll::Ready(Work::Message) => {
+                    let Some(Envelope { message, ticket }) = next else { continue };
                     if let Some(Claim::Denied) = ticket.map(|ticket| ticket.claim()) {
                         cell.bury(Envelope { message, ticket: None }, Reason::Expired);
                         continue;

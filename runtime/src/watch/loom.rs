@@ -50,7 +50,7 @@ impl Watcher {
     /// Waits for a notice. Whether it counts.
     fn notice(&mut self) -> bool {
         loop {
-            let next = block_on(|cx| self.notices.poll_next(&mut Ring::default(), cx));
+            let next = block_on(|cx| self.notices.poll_next(&mut Ring::default(), &mut false, cx));
             assert!(matches!(next, Next::Controls));
             if let Ok(ended) = self.notices.next_control() {
                 return self.watching.remove(&ended);

@@ -264,7 +264,7 @@ impl Pair {
             }
         }
         let waker = self.actor.1.clone();
-        let next = self.inbox.poll_next(&mut self.batch, &Context::from_waker(&waker));
+        let next = self.inbox.poll_next(&mut self.batch, &mut false, &Context::from_waker(&waker));
         if self.model.controls > 0 {
             assert!(matches!(next, Poll::Ready(Next::Controls)));
             for _ in 0..std::mem::take(&mut self.model.controls) {
@@ -360,7 +360,7 @@ proptest! {
             }
             for _ in 0..handled {
                 if hand == 0 {
-                    if inbox.poll_next(&mut batch, &noop()).is_pending() {
+                    if inbox.poll_next(&mut batch, &mut false, &noop()).is_pending() {
                         break;
                     }
                     hand = std::mem::take(&mut queued);

@@ -1,0 +1,150 @@
+//! What does a task of tokio do that runs actors?
+//!
+//! It takes from its own queue, then from the queue of all, then from those of the others; gives way to tokio every so
+//! often; and sleeps when there is nothing. A *spare* driver has come because all others are held up by handlers that
+//! block, and ends when there is nothing.
+//!
+//! # Invariants
+//!
+//! * While a driver is polled, its queue lies with the thread, where those look for it who wake actors.
+//! * A driver has no end of its own: that it is dropped is the end of the runtime. A spare one may end.
+
+use std::future::Future;
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
+
+use async_task::Runnable;
+use crossbeam_deque::Worker;
+use tokio::task::coop;
+
+use super::{HERE, Local, Shared};
+use crate::failure::catch;
+
+/// What a driver runs before it gives way to tokio: long enough to pay for that, short enough that sockets and timers,
+/// which tokio looks at after 61 tasks, do not wait long.
+const SLICE: u32 = 64;
+/// What an actor counts that gave way with work left: it has handled a whole budget of messages.
+const FULL_TURN: u32 = 16;
+
+/// How often a driver has run an actor: whoever sees that stand still knows that the driver is held up, or sleeps. Apart
+/// from all else, because its driver writes it every time.
+#[derive(Default)]
+#[repr(align(128))]
+pub(super) struct Turns(AtomicU32);
+
+impl Turns {
+    pub(super) fn count(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn next(&self) {
+        self.0.store(self.count().wrapping_add(1), Ordering::Relaxed);
+    }
+}
+
+/// A task of tokio that runs actors.
+pub(super) struct Driver {
+    shared: Arc<Shared>,
+    /// `None` for a spare one.
+    number: Option<usize>,
+    /// Lies with the thread while this is polled.
+    queue: Option<Worker<Runnable>>,
+}
+
+impl Driver {
+    pub(super) fn new(shared: Arc<Shared>, number: usize, queue: Worker<Runnable>) -> Self {
+        Self { shared, number: Some(number), queue: Some(queue) }
+    }
+
+    pub(super) fn spare(shared: Arc<Shared>) -> Self {
+        Self { shared, number: None, queue: Some(Worker::new_fifo()) }
+    }
+}
+
+/// What a driver does after it has run actors for a while.
+enum Then {
+    GoOn,
+    Sleep,
+    End,
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let Some(queue) = this.queue.take() else { return Poll::Ready(()) };
+        let local = Local { shared: this.shared.clone(), queue, gave_way: false };
+        // A driver may be polled inside of another's poll, by a `block_on` in a handler.
+        let outer = HERE.with(|here| here.local.replace(Some(local)));
+        let then = this.work(cx);
+        let local = HERE.with(|here| here.local.replace(outer));
+        this.queue = local.map(|local| local.queue);
+        match then {
+            Then::GoOn => cx.waker().wake_by_ref(),
+            Then::Sleep => {}
+            Then::End => return Poll::Ready(()),
+        }
+        Poll::Pending
+    }
+}
+
+impl Driver {
+    /// Runs actors for a while.
+    fn work(&self, cx: &Context<'_>) -> Then {
+        let shared = &*self.shared;
+        if self.number.is_none() {
+            shared.spare_comes.store(false, Ordering::Relaxed);
+        }
+        let turns = shared.turns(self.number);
+        let mut left = SLICE;
+        while left > 0 && coop::has_budget_remaining() {
+            let Some(runnable) = self.next() else {
+                let Some(number) = self.number else { return Then::End };
+                if shared.sleepers.sleep(number, cx.waker().clone(), || shared.has_work()) {
+                    return Then::Sleep;
+                }
+                continue;
+            };
+            turns.next();
+            // Actors turn the panics of their users into failures themselves; a bug of ours ends its task, not this one.
+            let _ = catch(|| runnable.run());
+            left = left.saturating_sub(if gave_way() { FULL_TURN } else { 1 });
+        }
+        Then::GoOn
+    }
+
+    /// The next to run.
+    fn next(&self) -> Option<Runnable> {
+        HERE.with(|here| {
+            let local = here.local.borrow();
+            let queue = &local.as_ref()?.queue;
+            let next = queue.pop().or_else(|| self.shared.find(self.number, queue));
+            if next.is_some() && !queue.is_empty() {
+                self.shared.sleepers.call_another();
+            }
+            next
+        })
+    }
+}
+
+/// Whether the actor that just ran on this thread gave way.
+fn gave_way() -> bool {
+    HERE.with(|here| here.local.borrow_mut().as_mut().is_some_and(|local| mem::take(&mut local.gave_way)))
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if self.number.is_none() && self.queue.as_ref().is_none_or(Worker::is_empty) {
+            return;
+        }
+        self.shared.close();
+        for runnable in self.queue.iter().flat_map(|queue| std::iter::from_fn(|| queue.pop())) {
+            self.shared.injected.lock().push_back(runnable);
+        }
+        self.shared.drop_all();
+    }
+}
