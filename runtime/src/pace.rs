@@ -152,8 +152,9 @@ pub(crate) enum Inline {
     Measured,
 }
 
-/// An actor that takes longer is not run on the spot: about what it costs to hand a message over to another thread.
-const INLINE_LIMIT: Duration = Duration::from_micros(10);
+/// An actor that takes longer is not run on the spot: about what it costs to hand a message over to another thread. Code
+/// that is not optimised takes ten times as long for everything.
+const INLINE_LIMIT: Duration = Duration::from_micros(if cfg!(debug_assertions) { 100 } else { 10 });
 /// Runs on the spot between two that are measured.
 const UNMEASURED: u8 = 15;
 /// The mark of an actor that took too long; it counts down to `UNMEASURED` with every ask.
