@@ -17,6 +17,8 @@ mod raw;
 use std::future::Future;
 use std::time::Duration;
 
+use ours::Listener::{Inspector, Nobody, Tracer};
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let value = |name: &str| arguments.iter().skip_while(|a| *a != name).nth(1).and_then(|v| v.parse().ok());
@@ -64,26 +66,38 @@ fn workloads() -> Vec<Workload> {
             "tell-1-to-1",
             5_000_000,
             |n| on_two(raw::tell(n, OUTSIDE, None)),
-            |n| on_two(ours::tell(n, OUTSIDE, false)),
+            |n| on_two(ours::tell(n, OUTSIDE, false, Nobody)),
         )
         .with_limit(|n| on_two(limit::tell(n, OUTSIDE))),
+        workload(
+            "tell-1-to-1-inspected",
+            5_000_000,
+            |n| on_two(raw::tell(n, OUTSIDE, None)),
+            |n| on_two(ours::tell(n, OUTSIDE, false, Inspector)),
+        ),
+        workload(
+            "tell-1-to-1-traced",
+            2_000_000,
+            |n| on_two(raw::tell(n, OUTSIDE, None)),
+            |n| on_two(ours::tell(n, OUTSIDE, false, Tracer)),
+        ),
         workload(
             "tell-1-to-1-bounded",
             5_000_000,
             |n| on_two(raw::tell(n, OUTSIDE, Some(BOUND))),
-            |n| on_two(ours::tell(n, OUTSIDE, true)),
+            |n| on_two(ours::tell(n, OUTSIDE, true, Nobody)),
         ),
         workload(
             "tell-1-to-1-in-worker",
             5_000_000,
             |n| on_two(raw::tell(n, 1, None)),
-            |n| on_two(ours::tell(n, 1, false)),
+            |n| on_two(ours::tell(n, 1, false, Nobody)),
         ),
         workload(
             "tell-8-to-1",
             4_000_000,
             |n| on_two(raw::tell(n, 8, None)),
-            |n| on_two(ours::tell(n, 8, false)),
+            |n| on_two(ours::tell(n, 8, false, Nobody)),
         )
         .with_limit(|n| on_two(limit::tell(n, 8))),
         workload("ask-ping-pong", 500_000, |n| on_two(raw::ask(n, 1)), |n| on_two(ours::ask(n, 1))),

@@ -3,6 +3,7 @@
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use omnitron::prelude::*;
@@ -36,8 +37,30 @@ async fn system() -> ActorSystem {
     ActorSystem::start("bench").await.expect("a system")
 }
 
-pub(crate) async fn tell(count: usize, producers: usize, bounded: bool) -> Duration {
-    let system = system().await;
+/// Who looks on while messages are told.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Listener {
+    Nobody,
+    /// Somebody who inspects the system again and again, as often as a busy dashboard would.
+    Inspector,
+    /// Every message takes its trace along; nobody subscribes to the spans.
+    Tracer,
+}
+
+const INSPECTION_PAUSE: Duration = Duration::from_millis(10);
+
+pub(crate) async fn tell(count: usize, producers: usize, bounded: bool, listener: Listener) -> Duration {
+    let system = ActorSystem::builder("bench").trace_messages(listener == Listener::Tracer);
+    let system = system.start().await.expect("a system");
+    let (done, over) = std::sync::mpsc::channel::<()>();
+    let inspected = system.clone();
+    let inspector = (listener == Listener::Inspector).then(|| {
+        std::thread::spawn(move || {
+            while over.recv_timeout(INSPECTION_PAUSE) == Err(RecvTimeoutError::Timeout) {
+                black_box(inspected.inspect());
+            }
+        })
+    });
     let mailbox = if bounded { Mailbox::bounded(BOUND) } else { Mailbox::unbounded() };
     let counter = system.spawn("counter", Spawn::new(Counter::default).mailbox(mailbox)).expect("a counter");
     let start = Instant::now();
@@ -53,6 +76,8 @@ pub(crate) async fn tell(count: usize, producers: usize, bounded: bool) -> Durat
     let get = counter.ask(CounterMsg::Get).within(Duration::from_mins(1));
     assert_eq!(get.await.expect("a sum"), (each * producers.max(1)) as u64);
     let took = start.elapsed();
+    drop(done);
+    inspector.map(std::thread::JoinHandle::join);
     system.shutdown().await;
     took
 }

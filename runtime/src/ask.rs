@@ -154,6 +154,10 @@ fn inline<M: Send + 'static>(
             let start = (inline == Inline::Measured).then(|| env.now());
             run_queue::run_caught(runnable);
             coop.made_progress();
+            if env.is_over() {
+                // Whoever woke all actors then found this one awake.
+                cell.inbox.wake_up();
+            }
             mark(start.map_or(next, |start| Inline::learn(env.now().saturating_duration_since(start))));
         }
         Some(_) if cell.inbox.has_begun() => mark(Inline::CONTENDED),

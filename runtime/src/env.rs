@@ -16,7 +16,7 @@ use std::fmt;
 use std::hash::BuildHasher;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -27,7 +27,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::runtime::Handle;
 
-use crate::run_queue::RunQueue;
+use crate::run_queue::{Home, RunQueue};
 use crate::testkit::sim::{Executor, Timer};
 
 /// How far an environment looks ahead, counted from its beginning: 100 years of 365 days. What is due later
@@ -181,7 +181,7 @@ impl Env {
     ) {
         match &self.kind {
             Kind::Tokio(tokio) => {
-                tokio.run_queue.get_or_init(|| RunQueue::start(&tokio.runtime)).run(future);
+                tokio.run_queue().run(future);
             }
             Kind::Sim(executor) => executor.spawn(label(), Box::pin(future)),
         }
@@ -196,13 +196,16 @@ impl Env {
         }
     }
 
-    /// Whatever runs on the run queue ends, when it is woken next.
-    pub(crate) fn close_run_queue(&self) {
-        if let Kind::Tokio(tokio) = &self.kind
-            && let Some(run_queue) = tokio.run_queue.get()
-        {
-            run_queue.close();
+    /// The actors of `home` end with the runtime. In a simulation they are tasks, and do so by themselves.
+    pub(crate) fn house(&self, home: Weak<dyn Home>) {
+        if let Kind::Tokio(tokio) = &self.kind {
+            tokio.run_queue().house(home);
         }
+    }
+
+    /// Whether the runtime is gone, and nothing can run on the run queue any more.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(&self.kind, Kind::Tokio(tokio) if tokio.run_queue().is_closed())
     }
 
     /// Runs `work` on a thread of its own with the given name, inside of the tokio runtime: it may use what needs one.
@@ -251,6 +254,12 @@ impl Env {
         if let Kind::Sim(executor) = &self.kind {
             executor.note(entry);
         }
+    }
+}
+
+impl Tokio {
+    fn run_queue(&self) -> &RunQueue {
+        self.run_queue.get_or_init(|| RunQueue::start(&self.runtime))
     }
 }
 

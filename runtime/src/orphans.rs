@@ -1,7 +1,7 @@
 //! What becomes of actors whose tokio runtime goes before their system has stopped?
 //!
 //! Nothing can run them any more, so they end where they are: what waits in their mailboxes becomes dead letters, asks are
-//! answered, watchers are told. A task of the runtime keeps watch; that it is dropped is the sign.
+//! answered, watchers are told. The [run queue](crate::run_queue) notices, because its drivers are dropped.
 //!
 //! # Invariants
 //!
@@ -9,35 +9,19 @@
 
 use std::sync::{Arc, Weak};
 
-use tokio::sync::watch;
-
-use crate::shutdown::ShutdownReport;
+use crate::run_queue::Home;
 use crate::system::Core;
 
-/// Its drop is the end of the runtime, unless the system has ended before.
-struct Sentinel {
-    system: Weak<Core>,
-    report: watch::Receiver<Option<ShutdownReport>>,
+/// Sees to it that the actors of `core` end with its runtime.
+pub(crate) fn watch_over(core: &Arc<Core>) {
+    let home: Weak<Core> = Arc::downgrade(core);
+    core.env.house(home);
 }
 
-/// Keeps watch for `core`. In a simulation actors are tasks, and end with it.
-pub(crate) fn watch_over(core: &Arc<Core>, report: watch::Receiver<Option<ShutdownReport>>) {
-    if core.env.is_simulated() {
-        return;
-    }
-    let mut sentinel = Sentinel { system: Arc::downgrade(core), report };
-    core.env.spawn(String::new, async move {
-        drop(sentinel.report.wait_for(Option::is_some).await);
-    });
-}
-
-impl Drop for Sentinel {
-    fn drop(&mut self) {
-        let ended = self.report.borrow().is_some();
-        let Some(core) = self.system.upgrade().filter(|_| !ended) else { return };
-        core.env.close_run_queue();
-        // The children before their parents, as far as that is known.
-        for cell in core.registry.all().into_iter().rev() {
+impl Home for Core {
+    fn rouse(&self) {
+        // The children before their parents.
+        for cell in self.registry.all().into_iter().rev() {
             cell.rouse();
         }
     }

@@ -19,8 +19,8 @@ mod sleepers;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, Weak};
 
 use async_task::{Runnable, ScheduleInfo, WithInfo};
 use crossbeam_deque::{Steal, Stealer, Worker};
@@ -34,6 +34,8 @@ use sleepers::Sleepers;
 
 /// What a driver takes from the queue of all at once.
 const SHARE_LIMIT: usize = 32;
+/// A queue of all that is drained keeps room for so many.
+const KEEP: usize = 1024;
 /// Asks that may run inside each other on one stack.
 const DEPTH_LIMIT: u8 = 4;
 
@@ -56,6 +58,14 @@ struct Shared {
     /// Drivers that found nothing to do.
     sleepers: Sleepers,
     closed: AtomicBool,
+    /// Those whose actors sleep when the runtime goes.
+    homes: Mutex<Vec<Weak<dyn Home>>>,
+}
+
+/// Whose actors run on a queue.
+pub(crate) trait Home: Send + Sync {
+    /// Wakes all of them.
+    fn rouse(&self);
 }
 
 /// What a thread does for the run queue.
@@ -112,6 +122,7 @@ impl RunQueue {
             spare_comes: AtomicBool::new(false),
             sleepers: Sleepers::new(),
             closed: AtomicBool::new(false),
+            homes: Mutex::default(),
         });
         for (number, queue) in queues.into_iter().enumerate() {
             drop(runtime.spawn(Driver::new(shared.clone(), number, queue)));
@@ -146,9 +157,16 @@ impl RunQueue {
         }
     }
 
-    /// The runtime is gone. Whatever is woken from now on is dropped.
-    pub(crate) fn close(&self) {
-        self.shared.close();
+    /// The actors of `home` end with the runtime.
+    pub(crate) fn house(&self, home: Weak<dyn Home>) {
+        let mut homes = self.shared.homes.lock();
+        homes.retain(|home| home.strong_count() > 0);
+        homes.push(home);
+    }
+
+    /// Whether the runtime is gone: whatever is woken is dropped.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.shared.closed.load(Ordering::Acquire)
     }
 }
 
@@ -198,25 +216,38 @@ impl Shared {
         &self.turns[number.unwrap_or(self.stealers.len())]
     }
 
-    /// Something from the queue of all, or from that of another driver.
-    fn find(&self, number: Option<usize>, queue: &Worker<Runnable>) -> Option<Runnable> {
+    /// Something from the queue of all.
+    fn injected(&self, queue: &Worker<Runnable>) -> Option<Runnable> {
         let mut injected = self.injected.lock();
         let next = injected.pop_front();
         // A fair share of what is left, so that one visit does for many.
         let share = (injected.len() / self.stealers.len()).min(SHARE_LIMIT);
         injected.drain(..share).for_each(|runnable| queue.push(runnable));
-        drop(injected);
-        next.or_else(|| {
+        if injected.is_empty() && injected.capacity() > KEEP {
+            injected.shrink_to(KEEP);
+        }
+        next
+    }
+
+    /// Something from the queue of all, or from that of another driver.
+    fn find(&self, number: Option<usize>, queue: &Worker<Runnable>) -> Option<Runnable> {
+        self.injected(queue).or_else(|| {
             let (before, after) = self.stealers.split_at(number.map_or(0, |number| number + 1));
             let mut others = after.iter().chain(before);
             others.find_map(|other| until_settled(|| other.steal_batch_and_pop(queue)))
         })
     }
 
+    /// The runtime goes: whatever waits is dropped, and so is whatever is woken from now on, which all that sleep are.
+    /// Called for every driver, because the others may run actors still, and those may fall asleep.
     fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         self.drop_all();
+        let homes = self.homes.lock().clone();
+        for home in homes.iter().filter_map(Weak::upgrade) {
+            home.rouse();
+        }
     }
 
     /// Drops what waits, one after the other: a drop may wake others, which come here, too.

@@ -42,10 +42,13 @@ impl<W> List<W> {
         first.map(|(_, watcher)| watcher).or_else(|| self.more.remove(&number))
     }
 
-    /// Takes out those to whom this applies.
+    /// Takes out those to whom this applies, in the order of their numbers: actors come before those who wait for them.
     fn extract(&mut self, applies: impl Fn(&W) -> bool) -> Vec<W> {
         let first = self.first.take_if(|(_, watcher)| applies(watcher)).into_iter();
-        first.chain(self.more.extract_if(.., |_, watcher| applies(watcher))).map(|(_, it)| it).collect()
+        let more = self.more.extract_if(.., |_, watcher| applies(watcher));
+        let mut all: Vec<_> = first.chain(more).collect();
+        all.sort_by_key(|(number, _)| *number);
+        all.into_iter().map(|(_, watcher)| watcher).collect()
     }
 }
 

@@ -36,8 +36,13 @@ async fn actors_that_always_have_work_let_the_tasks_of_their_runtime_run() {
             actor
         })
         .collect();
+    let other = system.spawn("other", || Worker).unwrap();
     for _ in 0..100 {
         tokio::task::yield_now().await;
+        // Nor does what comes from elsewhere wait for ever.
+        let (done, end) = oneshot::channel();
+        other.tell(Job::Do(Box::new(move || done.send(()).unwrap()))).unwrap();
+        end.await.unwrap();
     }
     assert!(busy.iter().all(|actor| !actor.is_stopped()));
     stop.store(true, Ordering::Relaxed);

@@ -101,8 +101,10 @@ impl Driver {
         }
         let turns = shared.turns(self.number);
         let mut left = SLICE;
+        // Those from elsewhere first: a queue of one's own may never be empty.
+        let mut next = HERE.with(|here| shared.injected(&here.local.borrow().as_ref()?.queue));
         while left > 0 && coop::has_budget_remaining() {
-            let Some(runnable) = self.next() else {
+            let Some(runnable) = next.take().or_else(|| self.next()) else {
                 let Some(number) = self.number else { return Then::End };
                 if shared.sleepers.sleep(number, cx.waker().clone(), || shared.has_work()) {
                     return Then::Sleep;
@@ -141,10 +143,9 @@ impl Drop for Driver {
         if self.number.is_none() && self.queue.as_ref().is_none_or(Worker::is_empty) {
             return;
         }
-        self.shared.close();
         for runnable in self.queue.iter().flat_map(|queue| std::iter::from_fn(|| queue.pop())) {
             self.shared.injected.lock().push_back(runnable);
         }
-        self.shared.drop_all();
+        self.shared.close();
     }
 }

@@ -160,7 +160,7 @@ impl SystemBuilder {
             env,
         });
         watchdog::start(&core, self.thread_hold_limit, core.report.subscribe());
-        orphans::watch_over(&core, core.report.subscribe());
+        orphans::watch_over(&core);
         let user = ActorPath::root().child(USER).map_err(StartError::IllegalName)?;
         let system = ActorSystem { core };
         for (index, extension) in self.extensions.iter().enumerate() {

@@ -145,3 +145,12 @@ fn those_who_are_told_first_are_told_before_anybody_can_learn_of_the_end() {
     assert_eq!(watchers.end(|&it| it == "call"), Ok(vec!["future"]));
     assert!(watchers.has_ended());
 }
+
+#[test]
+fn watchers_are_told_in_the_order_of_their_numbers_whenever_they_came() {
+    let watchers = Watchers::new();
+    for number in [5, 2, 9, 1] {
+        assert_eq!(watchers.add(number, number), Ok(()));
+    }
+    assert_eq!(watchers.end(|_| false), Ok(vec![1, 2, 5, 9]));
+}
