@@ -1,1 +1,14 @@
 //! Actors that survive a crash: events, the journal they lie in, and how state comes back from it.
+
+mod event;
+pub mod evolve;
+mod timestamp;
+
+pub use omnitron_persistence_macros::{Event, Schema};
+
+pub use self::event::{
+    __event, DecodeError, EncodeError, Encoded, Event, EventType, FORMAT, Fault, Fingerprint,
+    MAX_EVENT_BYTES, MAX_EVENT_DEPTH, NoFingerprint, Reason, Schema, Shape, Stored, WrongFormat,
+    check_format,
+};
+pub use self::timestamp::Timestamp;
