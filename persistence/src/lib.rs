@@ -2,6 +2,7 @@
 
 mod event;
 pub mod evolve;
+mod schema_file;
 mod timestamp;
 
 pub use omnitron_persistence_macros::{Event, Schema};
@@ -11,4 +12,5 @@ pub use self::event::{
     MAX_EVENT_BYTES, MAX_EVENT_DEPTH, NoFingerprint, Reason, Schema, Shape, Stored, WrongFormat,
     check_format,
 };
+pub use self::schema_file::{Difference, Malformed, SchemaError, SchemaFile, UPDATE};
 pub use self::timestamp::Timestamp;

@@ -73,12 +73,29 @@ impl Fields {
         self.tuple(|Field { local, .. }| quote!(#event::Ref(#local)))
     }
 
+    /// The archived form of the tuple. By its own name, because an `impl` for what a trait says it is could be one for any type.
+    pub(crate) fn archived_tuple(&self, rkyv: &TokenStream) -> TokenStream {
+        let part = |Field { ty, .. }: &Field| quote!(<#ty as #rkyv::Archive>::Archived);
+        self.grouped(part, |group| {
+            let name = format_ident!("ArchivedTuple{}", group.len());
+            quote!(#rkyv::tuple::#name<#(#group),*>)
+        })
+    }
+
     fn tuple(&self, part: impl Fn(&Field) -> TokenStream) -> TokenStream {
+        self.grouped(part, |group| quote!((#(#group,)*)))
+    }
+
+    fn grouped(
+        &self,
+        part: impl Fn(&Field) -> TokenStream,
+        tuple: impl Fn(&[TokenStream]) -> TokenStream,
+    ) -> TokenStream {
         let mut parts: Vec<_> = self.list.iter().map(part).collect();
         while parts.len() > GROUP {
-            parts = parts.chunks(GROUP).map(|group| quote!((#(#group,)*))).collect();
+            parts = parts.chunks(GROUP).map(&tuple).collect();
         }
-        if parts.is_empty() { quote!(()) } else { quote!((#(#parts,)*)) }
+        if parts.is_empty() { quote!(()) } else { tuple(&parts) }
     }
 
     /// A function that describes the fields.

@@ -87,11 +87,11 @@ fn of_enum(input: &DeriveInput, root: &Path, list: &[(&Ident, Fields)]) -> Token
 fn as_tuple(ident: &Ident, inner: &TokenStream, fields: &Fields, description: &TokenStream) -> TokenStream {
     let rkyv = quote!(#inner::rkyv);
     let (braces, ty, pattern) = (fields.braces(), fields.tuple_type(), fields.tuple_pattern());
-    let refs = fields.tuple_of_refs(inner);
+    let (refs, archived) = (fields.tuple_of_refs(inner), fields.archived_tuple(&rkyv));
     quote! {
         #[automatically_derived]
         impl #rkyv::Archive for #ident {
-            type Archived = <#ty as #rkyv::Archive>::Archived;
+            type Archived = #archived;
             type Resolver = <#ty as #rkyv::Archive>::Resolver;
 
             fn resolve(&self, resolver: Self::Resolver, out: #rkyv::Place<Self::Archived>) {
@@ -112,7 +112,7 @@ fn as_tuple(ident: &Ident, inner: &TokenStream, fields: &Fields, description: &T
         }
 
         #[automatically_derived]
-        impl<D> #rkyv::Deserialize<#ident, D> for <#ty as #rkyv::Archive>::Archived
+        impl<D> #rkyv::Deserialize<#ident, D> for #archived
         where
             D: #rkyv::rancor::Fallible<Error: #rkyv::rancor::Source> + ?Sized,
         {

@@ -24,10 +24,15 @@ use rkyv::{Archive, Deserialize, Place, Serialize};
 /// The most bytes that the content of one event may have: 16 MiB.
 pub const MAX_EVENT_BYTES: usize = 16 * 1024 * 1024;
 
-/// The most values that may lie in one another behind a pointer (a list, a text, a box, a node of a map) in one event: 128.
+/// The most values that may lie in one another in one event: 128. Counted are the event itself, and in it each text of more than
+/// eight bytes, list, box and node of a map.
 pub const MAX_EVENT_DEPTH: usize = 128;
 
-const DEPTH: NonZeroUsize = NonZeroUsize::new(MAX_EVENT_DEPTH).expect("it is not zero");
+/// rkyv's own count stops one short of what it is given.
+const DEPTH: NonZeroUsize = NonZeroUsize::new(MAX_EVENT_DEPTH + 1).expect("it is not zero");
+
+/// What rkyv says before it says what was missing.
+const NOTHING: &str = "`Option` is `None`, expected `Some`";
 
 /// No value of rkyv is aligned to more. Where the begin is, all that is inside is.
 const ALIGNMENT: usize = 16;
@@ -43,19 +48,35 @@ pub type Reader = LowDeserializer<Fault>;
 ///
 /// The text is rkyv's own, without the addresses of memory: the same bytes give the same text in each run.
 #[derive(Debug)]
-pub struct Fault(String);
+pub struct Fault {
+    text: String,
+    /// Whether the text says where.
+    is_placed: bool,
+}
+
+impl Fault {
+    fn of(text: impl Into<String>) -> Self {
+        Self { text: text.into(), is_placed: false }
+    }
+}
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
 impl std::error::Error for Fault {}
 
 impl Trace for Fault {
-    fn trace<R: fmt::Debug + fmt::Display + Send + Sync + 'static>(self, _: R) -> Self {
-        self
+    /// The first is about the place itself, and those that follow about what is around it.
+    fn trace<R: fmt::Debug + fmt::Display + Send + Sync + 'static>(self, trace: R) -> Self {
+        let text = match self.text.as_str() {
+            _ if self.is_placed => self.text,
+            NOTHING => trace.to_string(),
+            text => format!("{text}, {trace}"),
+        };
+        Self { text, is_placed: true }
     }
 }
 
@@ -63,7 +84,7 @@ impl Source for Fault {
     fn new<T: std::error::Error + Send + Sync + 'static>(source: T) -> Self {
         let text = source.to_string();
         let end = if text.contains("0x") { text.find(':') } else { None };
-        Self(text[..end.unwrap_or(text.len())].to_owned())
+        Self::of(&text[..end.unwrap_or(text.len())])
     }
 }
 
@@ -121,7 +142,7 @@ pub(crate) fn check<T: Archive<Archived: Reads<T>>>(bytes: &[u8]) -> Result<(), 
 pub(crate) fn read<T: Archive<Archived: Reads<T>>>(bytes: &[u8]) -> Result<T, Fault> {
     // What has no content has no bytes. rkyv would take any.
     if size_of::<T::Archived>() == 0 && !bytes.is_empty() {
-        return Err(Fault(format!("it has {} bytes, and no field to hold them", bytes.len())));
+        return Err(Fault::of(format!("it has {} bytes, and no field to hold them", bytes.len())));
     }
     aligned(bytes, |bytes| deserialize_using::<T, (), Fault>(access::<T>(bytes)?, &mut ()))
 }
@@ -145,5 +166,5 @@ fn within_length(bytes: &[u8]) -> Result<(), Fault> {
     if bytes.len() <= MAX_EVENT_BYTES {
         return Ok(());
     }
-    Err(Fault(format!("it has {} bytes, and an event has at most {MAX_EVENT_BYTES}", bytes.len())))
+    Err(Fault::of(format!("it has {} bytes, and an event has at most {MAX_EVENT_BYTES}", bytes.len())))
 }
