@@ -117,11 +117,11 @@ fn expand(event: &Event) -> TokenStream {
     let typed =
         variants.iter().enumerate().map(|(at, Variant { path, .. })| quote!(#path { .. } => &types[#at]));
     let encoded = variants.iter().enumerate().map(|(at, Variant { path, fields, .. })| {
-        let (braces, ty, refs) = (fields.braces(), fields.tuple_type(), fields.tuple_of_refs(&inner));
+        let (braces, ty, refs) = (fields.braces(), fields.tuple_type(&inner), fields.tuple_of_refs(&inner));
         quote!(#path #braces => #inner::encode::<#ty>(&types[#at], &#refs))
     });
     let decoded = variants.iter().enumerate().map(|(at, Variant { path, fields, name, version })| {
-        let (braces, ty, pattern) = (fields.braces(), fields.tuple_type(), fields.tuple_pattern());
+        let (braces, ty, pattern) = (fields.braces(), fields.tuple_type(&inner), fields.tuple_pattern());
         quote! {
             (#name, #version) => {
                 let #pattern = #inner::decode::<Self, #ty>(&types[#at], stored)?;

@@ -26,6 +26,15 @@ struct Field {
     local: Ident,
 }
 
+impl Field {
+    /// Its type, as that of a part. Where it is none, rustc points at it, and says nothing more about it.
+    fn part(&self, event: &TokenStream) -> TokenStream {
+        let ty = &self.ty;
+        let place = ty.span().resolved_at(Span::call_site());
+        quote_spanned!(place=> <#ty as #event::Schema>::This)
+    }
+}
+
 impl Fields {
     pub(crate) fn of(fields: &syn::Fields, attribute: &str, errors: &mut Errors) -> Self {
         let mut list = Vec::new();
@@ -59,8 +68,8 @@ impl Fields {
     }
 
     /// The fields as a type.
-    pub(crate) fn tuple_type(&self) -> TokenStream {
-        self.tuple(|field| field.ty.to_token_stream())
+    pub(crate) fn tuple_type(&self, event: &TokenStream) -> TokenStream {
+        self.tuple(|field| field.part(event))
     }
 
     /// The fields as a pattern.
@@ -70,12 +79,19 @@ impl Fields {
 
     /// References to the fields, which are written as the fields themselves would be.
     pub(crate) fn tuple_of_refs(&self, event: &TokenStream) -> TokenStream {
-        self.tuple(|Field { local, .. }| quote!(#event::Ref(#local)))
+        self.tuple(|field| {
+            let (ty, local) = (field.part(event), &field.local);
+            quote!(#event::Ref::<#ty>(#local))
+        })
     }
 
     /// The archived form of the tuple. By its own name, because an `impl` for what a trait says it is could be one for any type.
-    pub(crate) fn archived_tuple(&self, rkyv: &TokenStream) -> TokenStream {
-        let part = |Field { ty, .. }: &Field| quote!(<#ty as #rkyv::Archive>::Archived);
+    pub(crate) fn archived_tuple(&self, event: &TokenStream) -> TokenStream {
+        let rkyv = quote!(#event::rkyv);
+        let part = |field: &Field| {
+            let ty = field.part(event);
+            quote!(<#ty as #rkyv::Archive>::Archived)
+        };
         self.grouped(part, |group| {
             let name = format_ident!("ArchivedTuple{}", group.len());
             quote!(#rkyv::tuple::#name<#(#group),*>)
@@ -117,8 +133,8 @@ impl Fields {
     }
 
     /// The fields of a type of the same form, with an attribute on each.
-    pub(crate) fn declared(&self, attribute: &TokenStream) -> TokenStream {
-        let types = self.list.iter().map(|it| &it.ty);
+    pub(crate) fn declared(&self, event: &TokenStream, attribute: &TokenStream) -> TokenStream {
+        let types = self.list.iter().map(|field| field.part(event));
         if self.is_unit {
             TokenStream::new()
         } else if self.is_named {
@@ -148,7 +164,7 @@ fn owned(ty: &Type, errors: &mut Errors) {
             errors.at(ty, "an address means nothing to another program: store the value itself");
         }
         Type::TraitObject(_) | Type::ImplTrait(_) => {
-            errors.at(ty, "a journal has to know what it holds: write an enum of the types that it can be")
+            errors.at(ty, "a journal has to know what it holds: write an enum of the types that it can be");
         }
         _ => {}
     }

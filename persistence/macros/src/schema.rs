@@ -28,7 +28,7 @@ pub(crate) fn derive(input: &DeriveInput, errors: &mut Errors) -> Option<TokenSt
             let description = quote!((#description)(shape));
             if fields.is_named() {
                 let omitted = quote!(#[rkyv(omit_bounds)]);
-                let (braces, declared) = (fields.braces(), fields.declared(&omitted));
+                let (braces, declared) = (fields.braces(), fields.declared(&inner, &omitted));
                 let mirror = beside("Mirror", &input.ident);
                 let declared = quote!(struct #mirror #declared);
                 mirrored(input, &root, &declared, &[(quote!(), braces)], false, &description)
@@ -67,7 +67,7 @@ fn of_enum(input: &DeriveInput, root: &Path, list: &[(&Ident, Fields)]) -> Token
     let omitted = quote!(#[rkyv(omit_bounds)]);
     let mirror = beside("Mirror", &input.ident);
     let declared = list.iter().map(|(ident, fields)| {
-        let fields = fields.declared(&omitted);
+        let fields = fields.declared(&inner, &omitted);
         quote!(#ident #fields)
     });
     let declared = quote!(enum #mirror { #(#declared),* });
@@ -86,8 +86,8 @@ fn of_enum(input: &DeriveInput, root: &Path, list: &[(&Ident, Fields)]) -> Token
 /// The form of a tuple, which can be ordered, and so be a key of a map, if its parts can.
 fn as_tuple(ident: &Ident, inner: &TokenStream, fields: &Fields, description: &TokenStream) -> TokenStream {
     let rkyv = quote!(#inner::rkyv);
-    let (braces, ty, pattern) = (fields.braces(), fields.tuple_type(), fields.tuple_pattern());
-    let (refs, archived) = (fields.tuple_of_refs(inner), fields.archived_tuple(&rkyv));
+    let (braces, ty, pattern) = (fields.braces(), fields.tuple_type(inner), fields.tuple_pattern());
+    let (refs, archived) = (fields.tuple_of_refs(inner), fields.archived_tuple(inner));
     quote! {
         #[automatically_derived]
         impl #rkyv::Archive for #ident {
@@ -124,6 +124,8 @@ fn as_tuple(ident: &Ident, inner: &TokenStream, fields: &Fields, description: &T
 
         #[automatically_derived]
         impl #inner::Schema for #ident {
+            type This = Self;
+
             fn describe(shape: &mut #inner::Shape) {
                 #description
             }
@@ -216,6 +218,8 @@ fn mirrored(
 
             #[automatically_derived]
             impl #inner::Schema for #ident {
+                type This = Self;
+
                 fn describe(shape: &mut #inner::Shape) {
                     #description
                 }

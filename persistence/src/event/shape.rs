@@ -80,6 +80,10 @@ impl FromStr for Fingerprint {
             `SystemTime`, `Timestamp`; of an `Arc` or `Rc`, the value itself"
 )]
 pub trait Schema: Archive + 'static {
+    /// The type itself, for generated code: a field whose type is no part is one error there, and not one for each use.
+    #[doc(hidden)]
+    type This;
+
     /// Writes down what values of this type consist of.
     fn describe(shape: &mut Shape);
 }
@@ -179,6 +183,8 @@ impl Shape {
 macro_rules! words {
     ($($ty:ty = $word:literal),* $(,)?) => {
         $(impl Schema for $ty {
+            type This = Self;
+
             fn describe(shape: &mut Shape) {
                 shape.word($word);
             }
@@ -209,6 +215,8 @@ const fn has_content<T: Archive>() {
 macro_rules! lists {
     ($($ty:ty = $name:literal $(, $bound:ident)?);* $(;)?) => {
         $(impl<T: Schema $(<Archived: $bound> + $bound)?> Schema for $ty {
+            type This = Self;
+
             fn describe(shape: &mut Shape) {
                 const { has_content::<T>() };
                 shape.generic($name, &[Shape::part::<T>]);
@@ -225,18 +233,24 @@ lists! {
 }
 
 impl<T: Schema> Schema for Option<T> {
+    type This = Self;
+
     fn describe(shape: &mut Shape) {
         shape.generic("Option", &[Shape::part::<T>]);
     }
 }
 
 impl<T: Schema> Schema for Box<T> {
+    type This = Self;
+
     fn describe(shape: &mut Shape) {
         shape.generic("Box", &[Shape::part::<T>]);
     }
 }
 
 impl<K: Schema<Archived: Ord> + Ord, V: Schema> Schema for std::collections::BTreeMap<K, V> {
+    type This = Self;
+
     fn describe(shape: &mut Shape) {
         const { has_content::<K>() };
         shape.generic("BTreeMap", &[Shape::part::<K>, Shape::part::<V>]);
@@ -244,6 +258,8 @@ impl<K: Schema<Archived: Ord> + Ord, V: Schema> Schema for std::collections::BTr
 }
 
 impl<T: Schema, const N: usize> Schema for [T; N] {
+    type This = Self;
+
     fn describe(shape: &mut Shape) {
         shape.text.push('[');
         shape.part::<T>();
@@ -254,6 +270,8 @@ impl<T: Schema, const N: usize> Schema for [T; N] {
 macro_rules! tuples {
     ($($T:ident)*) => {
         impl<$($T: Schema),*> Schema for ($($T,)*) {
+            type This = Self;
+
             fn describe(shape: &mut Shape) {
                 shape.tuple(&[$(Shape::part::<$T>),*]);
             }

@@ -1,0 +1,14 @@
+extern crate omnitron_persistence as omnitron;
+
+use omnitron::Event;
+
+struct Plain {
+    cents: u64,
+}
+
+#[derive(Event)]
+enum AccountEvent {
+    Withdrawn { money: Plain },
+}
+
+fn main() {}

@@ -1,0 +1,15 @@
+extern crate omnitron_persistence as omnitron;
+
+use omnitron::{Event, Schema};
+
+#[derive(Schema)]
+struct Tick;
+
+#[derive(Event)]
+enum ClockEvent {
+    Ticked(Vec<Tick>),
+}
+
+fn main() {
+    println!("{:?}", ClockEvent::types());
+}
