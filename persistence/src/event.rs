@@ -17,7 +17,7 @@ mod shape;
 pub use self::codec::{Fault, MAX_EVENT_BYTES, MAX_EVENT_DEPTH};
 pub use self::error::{DecodeError, EncodeError, Reason};
 pub use self::format::{FORMAT, WrongFormat, check_format};
-pub use self::shape::{Fingerprint, NoFingerprint, Schema, Shape};
+pub use self::shape::{Fingerprint, Named, NoFingerprint, Schema, Shape};
 use crate::evolve::Family;
 
 /// What happened, as a value that is stored for good.

@@ -88,6 +88,9 @@ pub trait Schema: Archive + 'static {
     fn describe(shape: &mut Shape);
 }
 
+/// A field or a variant: its name, and what describes the rest.
+pub type Named<'a> = (&'a str, fn(&mut Shape));
+
 /// The text that describes a type, while it is written.
 #[derive(Debug, Default)]
 pub struct Shape {
@@ -133,14 +136,14 @@ impl Shape {
     }
 
     /// Adds fields in `{}`, in their order.
-    pub fn fields(&mut self, fields: &[(&str, fn(&mut Self))]) {
-        self.list('{', fields, '}');
+    pub fn fields(&mut self, fields: &[Named<'_>]) {
+        self.list(fields);
     }
 
     /// Adds the variants of an enum, in their order, each with its fields.
-    pub fn variants(&mut self, variants: &[(&str, fn(&mut Self))]) {
+    pub fn variants(&mut self, variants: &[Named<'_>]) {
         self.word("enum");
-        self.list('{', variants, '}');
+        self.list(variants);
     }
 
     /// Adds shapes in `()`.
@@ -150,8 +153,8 @@ impl Shape {
         self.text.push(')');
     }
 
-    fn list(&mut self, open: char, named: &[(&str, fn(&mut Self))], close: char) {
-        self.text.push(open);
+    fn list(&mut self, named: &[Named<'_>]) {
+        self.text.push('{');
         self.joined(named, |shape, (name, part)| {
             shape.word(name);
             let colon = shape.text.len();
@@ -160,7 +163,7 @@ impl Shape {
                 shape.text.insert_str(colon, ": ");
             }
         });
-        self.text.push(close);
+        self.text.push('}');
     }
 
     fn joined<T>(&mut self, parts: &[T], mut add: impl FnMut(&mut Self, &T)) {

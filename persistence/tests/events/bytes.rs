@@ -5,7 +5,8 @@
 
 use std::fmt::Write as _;
 
-use omnitron::{Event, Reason, Stored};
+use omnitron::event::Reason;
+use omnitron::{Event, Stored};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};

@@ -7,7 +7,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use omnitron::{Event, FORMAT, Timestamp};
+use omnitron::event::FORMAT;
+use omnitron::{Event, Timestamp};
 
 use crate::world::{self, Account, CustomerId, Everything, Money, Shape, Tree, Unit};
 

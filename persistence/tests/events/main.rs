@@ -14,7 +14,8 @@ mod old;
 mod schema;
 mod world;
 
-use omnitron::{Event, Fingerprint, MAX_EVENT_BYTES, MAX_EVENT_DEPTH, Reason, Stored, Timestamp};
+use omnitron::event::{MAX_EVENT_BYTES, MAX_EVENT_DEPTH, Reason};
+use omnitron::{Event, Fingerprint, Stored, Timestamp};
 use proptest::prelude::*;
 
 use crate::world::{Account, Currency, CustomerId, Everything, Money, Order, Renamed, Tree, Wide};

@@ -1,6 +1,7 @@
 //! Do events of older programs become those of today?
 
-use omnitron::{Event, Reason, Schema, Stored};
+use omnitron::event::Reason;
+use omnitron::{Event, Schema, Stored};
 
 #[derive(Event)]
 #[event(name = "shipment.sent")]

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use omnitron::{Difference, Event, SchemaFile};
+use omnitron::schema_file::Difference;
+use omnitron::{Event, SchemaFile};
 
 use crate::world::Account;
 

@@ -69,6 +69,7 @@ pub(crate) struct Order {
 
 /// Every type that can be a part, in every form that a variant or a part has.
 #[derive(Clone, Debug, Event, PartialEq)]
+#[expect(clippy::option_option, reason = "it may be written, so it has to be read")]
 pub(crate) enum Everything {
     Nothing,
     NothingNamed {},
