@@ -120,14 +120,20 @@ pub struct Stored<'a> {
 /// What the code uses that `#[derive(Event)]` and `#[derive(Schema)]` write. Not for other code: it may change.
 #[doc(hidden)]
 pub mod __event {
+    pub use std::result::Result;
     pub use std::sync::LazyLock;
+    pub use std::vec::Vec;
 
     pub use rkyv;
 
     pub use super::codec::{Fault, Reader, Reads, Ref, Validator, Writer, Writes};
     pub use super::shape::{Schema, Shape};
-    use super::{DecodeError, EncodeError, Encoded, Event, EventType, Stored, codec, error};
+    pub use super::{DecodeError, EncodeError, Encoded, Event, EventType, Stored};
+    use super::{codec, error};
     pub use crate::evolve::{Family, Name, checked};
+
+    /// The type itself, if it can be part of an event.
+    pub type This<T> = <T as Schema>::This;
 
     /// The content of an event, given as its fields. `T` is what they are when they are read.
     ///

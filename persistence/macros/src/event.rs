@@ -1,6 +1,6 @@
 //! What does `#[derive(Event)]` write?
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Path, Type};
@@ -12,7 +12,7 @@ use crate::names;
 
 /// Everything that is generated from.
 struct Event {
-    root: Path,
+    root: Option<Path>,
     ident: Ident,
     variants: Vec<Variant>,
     /// The types that are converted when they are read.
@@ -25,7 +25,7 @@ struct Variant {
     path: TokenStream,
     fields: Fields,
     name: String,
-    version: u32,
+    version: Literal,
 }
 
 /// The code, as far as the input makes sense.
@@ -33,7 +33,7 @@ pub(crate) fn derive(input: &DeriveInput, errors: &mut Errors) -> Option<TokenSt
     crate::without_parameters(input, errors)?;
     let before = errors.count();
     let event = parse(input, errors)?;
-    (errors.count() == before).then(|| expand(&event))
+    (errors.count() == before).then(|| crate::apart(event.root.clone(), &expand(&event)))
 }
 
 fn parse(input: &DeriveInput, errors: &mut Errors) -> Option<Event> {
@@ -49,18 +49,19 @@ fn parse(input: &DeriveInput, errors: &mut Errors) -> Option<Event> {
         }
     };
     let options = Options::of(&input.attrs, place, errors);
-    let mut event = Event {
-        root: options.root.unwrap_or_else(|| syn::parse_quote!(::omnitron)),
-        ident: input.ident.clone(),
-        variants: Vec::new(),
-        old: options.from,
-    };
+    let mut event =
+        Event { root: options.root, ident: input.ident.clone(), variants: Vec::new(), old: options.from };
     let given = options.name.as_ref().map(names::written);
     if let Data::Struct(data) = &input.data {
         let name = given.unwrap_or_else(|| names::derived(names::of_type(&input.ident), &input.ident));
         let (name, version) = (errors.keep(name), errors.keep(names::version(options.version.as_ref())));
         let fields = Fields::of(&data.fields, "event", errors);
-        event.variants.push(Variant { path: quote!(Self), fields, name: name?, version: version? });
+        event.variants.push(Variant {
+            path: quote!(Self),
+            fields,
+            name: name?,
+            version: Literal::u32_unsuffixed(version?),
+        });
     } else if let Data::Enum(data) = &input.data {
         let prefix = errors.keep(given.unwrap_or_else(|| Ok(names::of_enum(&input.ident))))?;
         for variant in &data.variants {
@@ -92,103 +93,104 @@ fn add(variant: &syn::Variant, prefix: &str, all: &mut Vec<Variant>, errors: &mu
             None => errors.at(ident, text),
         }
     }
+    let version = Literal::u32_unsuffixed(version);
     all.push(Variant { path: quote!(Self::#ident), fields, name, version });
     options.from
 }
 
 fn expand(event: &Event) -> TokenStream {
-    let Event { root, ident, variants, old } = event;
-    let inner = quote!(#root::__event);
-    let result = quote!(::core::result::Result);
-    let count = variants.len();
-
+    let Event { ident, variants, old, .. } = event;
+    let count = Literal::usize_unsuffixed(variants.len());
     let written = variants
         .iter()
-        .map(|Variant { name, version, .. }| quote!(#inner::Name { name: #name, version: #version }));
+        .map(|Variant { name, version, .. }| quote!(__event::Name { name: #name, version: #version }));
     let described = variants.iter().map(|Variant { name, version, fields, .. }| {
         // Without fields it is the same as with none.
         let description = if fields.is_unit() {
-            quote!(|shape| #inner::Shape::fields(shape, &[]))
+            quote!(|shape| __event::Shape::fields(shape, &[]))
         } else {
-            fields.description(&inner)
+            fields.description()
         };
-        quote!(#root::EventType::of(#name, #version, #description))
+        quote!(__event::EventType::of(#name, #version, #description))
     });
-    let typed =
-        variants.iter().enumerate().map(|(at, Variant { path, .. })| quote!(#path { .. } => &types[#at]));
+    let typed = variants.iter().enumerate().map(|(at, Variant { path, .. })| {
+        let at = Literal::usize_unsuffixed(at);
+        quote!(#path { .. } => &types[#at])
+    });
     let encoded = variants.iter().enumerate().map(|(at, Variant { path, fields, .. })| {
-        let (braces, ty, refs) = (fields.braces(), fields.tuple_type(&inner), fields.tuple_of_refs(&inner));
-        quote!(#path #braces => #inner::encode::<#ty>(&types[#at], &#refs))
+        let at = Literal::usize_unsuffixed(at);
+        let (braces, ty, refs) = (fields.braces(), fields.tuple_type(), fields.tuple_of_refs());
+        quote!(#path #braces => __event::encode::<#ty>(&types[#at], &#refs))
     });
     let decoded = variants.iter().enumerate().map(|(at, Variant { path, fields, name, version })| {
-        let (braces, ty, pattern) = (fields.braces(), fields.tuple_type(&inner), fields.tuple_pattern());
+        let at = Literal::usize_unsuffixed(at);
+        let (braces, ty, pattern) = (fields.braces(), fields.tuple_type(), fields.tuple_pattern());
         quote! {
             (#name, #version) => {
-                let #pattern = #inner::decode::<Self, #ty>(&types[#at], stored)?;
-                #result::Ok(#path #braces)
+                let #pattern = __event::decode::<Self, #ty>(&types[#at], stored)?;
+                __event::Result::Ok(#path #braces)
             }
         }
     });
     let families = old.iter().map(|ty| {
         let place = ty.span().resolved_at(Span::call_site());
-        quote_spanned!(place=> <#ty as #root::Event>::FAMILY)
+        quote_spanned!(place=> <#ty as __event::Event>::FAMILY)
     });
     let checks = old.iter().enumerate().map(|(at, ty)| {
+        let at = Literal::usize_unsuffixed(at);
         let place = ty.span().resolved_at(Span::call_site());
-        quote_spanned!(place=> const _: () = #inner::checked(<#ident as #root::Event>::FAMILY, #at);)
+        quote_spanned!(place=> const _: () = __event::checked(<#ident as __event::Event>::FAMILY, #at);)
     });
-    let readable = old.iter().map(|ty| quote!(readable.extend(<#ty as #root::Event>::readable());));
+    let readable = old.iter().map(|ty| quote!(readable.extend(<#ty as __event::Event>::readable());));
     let mutable = (!old.is_empty()).then(|| quote!(mut));
     let converted = old.iter().map(|ty| {
         let place = ty.span().resolved_at(Span::call_site());
         let from = quote_spanned!(place=> <Self as ::core::convert::From<#ty>>::from);
         quote! {
-            if <#ty as #root::Event>::FAMILY.reads(stored) {
-                return <#ty as #root::Event>::decode(stored).map(#from);
+            if <#ty as __event::Event>::FAMILY.reads(stored) {
+                return <#ty as __event::Event>::decode(stored).map(#from);
             }
         }
     });
     quote! {
         #[automatically_derived]
-        impl #root::Event for #ident {
-            const FAMILY: &'static #inner::Family = &#inner::Family {
-                written: &[#(#written),*],
-                old: &[#(#families),*],
-            };
+        impl __event::Event for #ident {
+            const FAMILY: &'static __event::Family =
+                &__event::Family { written: &[#(#written),*], old: &[#(#families),*] };
 
-            fn types() -> &'static [#root::EventType] {
-                static TYPES: #inner::LazyLock<[#root::EventType; #count]> =
-                    #inner::LazyLock::new(|| [#(#described),*]);
+            fn types() -> &'static [__event::EventType] {
+                static TYPES: __event::LazyLock<[__event::EventType; #count]> =
+                    __event::LazyLock::new(|| [#(#described),*]);
                 &*TYPES
             }
 
-            fn readable() -> ::std::vec::Vec<&'static #root::EventType> {
-                let #mutable readable = ::std::vec::Vec::from_iter(Self::types());
+            fn readable() -> __event::Vec<&'static __event::EventType> {
+                let #mutable readable = __event::Vec::from_iter(Self::types());
                 #(#readable)*
                 readable
             }
 
-            fn event_type(&self) -> &'static #root::EventType {
+            fn event_type(&self) -> &'static __event::EventType {
                 let types = Self::types();
                 match self {
                     #(#typed,)*
                 }
             }
 
-            fn encode(&self) -> #result<#root::Encoded, #root::EncodeError> {
+            fn encode(&self) -> __event::Result<__event::Encoded, __event::EncodeError> {
                 let types = Self::types();
                 match self {
                     #(#encoded,)*
                 }
             }
 
-            fn decode(stored: #root::Stored<'_>) -> #result<Self, #root::DecodeError> {
+            fn decode(stored: __event::Stored<'_>) -> __event::Result<Self, __event::DecodeError> {
                 let types = Self::types();
                 match (stored.name, stored.version) {
                     #(#decoded)*
                     _ => {
                         #(#converted)*
-                        #result::Err(#inner::unknown::<Self>(stored))
+                        __event::Result::Err(__event::unknown::<Self>(stored))
                     }
                 }
             }

@@ -28,10 +28,10 @@ struct Field {
 
 impl Field {
     /// Its type, as that of a part. Where it is none, rustc points at it, and says nothing more about it.
-    fn part(&self, event: &TokenStream) -> TokenStream {
+    fn part(&self) -> TokenStream {
         let ty = &self.ty;
         let place = ty.span().resolved_at(Span::call_site());
-        quote_spanned!(place=> <#ty as #event::Schema>::This)
+        quote_spanned!(place=> __event::This<#ty>)
     }
 }
 
@@ -68,8 +68,8 @@ impl Fields {
     }
 
     /// The fields as a type.
-    pub(crate) fn tuple_type(&self, event: &TokenStream) -> TokenStream {
-        self.tuple(|field| field.part(event))
+    pub(crate) fn tuple_type(&self) -> TokenStream {
+        self.tuple(|field| field.part())
     }
 
     /// The fields as a pattern.
@@ -78,23 +78,19 @@ impl Fields {
     }
 
     /// References to the fields, which are written as the fields themselves would be.
-    pub(crate) fn tuple_of_refs(&self, event: &TokenStream) -> TokenStream {
-        self.tuple(|field| {
-            let (ty, local) = (field.part(event), &field.local);
-            quote!(#event::Ref::<#ty>(#local))
-        })
+    pub(crate) fn tuple_of_refs(&self) -> TokenStream {
+        self.tuple(|Field { local, .. }| quote!(__event::Ref(#local)))
     }
 
     /// The archived form of the tuple. By its own name, because an `impl` for what a trait says it is could be one for any type.
-    pub(crate) fn archived_tuple(&self, event: &TokenStream) -> TokenStream {
-        let rkyv = quote!(#event::rkyv);
+    pub(crate) fn archived_tuple(&self) -> TokenStream {
         let part = |field: &Field| {
-            let ty = field.part(event);
-            quote!(<#ty as #rkyv::Archive>::Archived)
+            let ty = field.part();
+            quote!(<#ty as __event::rkyv::Archive>::Archived)
         };
         self.grouped(part, |group| {
             let name = format_ident!("ArchivedTuple{}", group.len());
-            quote!(#rkyv::tuple::#name<#(#group),*>)
+            quote!(__event::rkyv::tuple::#name<#(#group),*>)
         })
     }
 
@@ -115,26 +111,26 @@ impl Fields {
     }
 
     /// A function that describes the fields.
-    pub(crate) fn description(&self, event: &TokenStream) -> TokenStream {
+    pub(crate) fn description(&self) -> TokenStream {
         let parts = self.list.iter().map(|Field { ty, .. }| {
             // Where a type cannot be a part, rustc points at it.
             let place = ty.span().resolved_at(Span::call_site());
-            quote_spanned!(place=> #event::Shape::part::<#ty>)
+            quote_spanned!(place=> __event::Shape::part::<#ty>)
         });
         if self.is_named {
             let names = self.list.iter().map(|field| match &field.member {
                 Member::Named(name) => name.unraw().to_string(),
                 Member::Unnamed(index) => index.index.to_string(),
             });
-            quote!(|shape| #event::Shape::fields(shape, &[#((#names, #parts)),*]))
+            quote!(|shape| __event::Shape::fields(shape, &[#((#names, #parts)),*]))
         } else {
-            quote!(|shape| #event::Shape::tuple(shape, &[#(#parts),*]))
+            quote!(|shape| __event::Shape::tuple(shape, &[#(#parts),*]))
         }
     }
 
     /// The fields of a type of the same form, with an attribute on each.
-    pub(crate) fn declared(&self, event: &TokenStream, attribute: &TokenStream) -> TokenStream {
-        let types = self.list.iter().map(|field| field.part(event));
+    pub(crate) fn declared(&self, attribute: &TokenStream) -> TokenStream {
+        let types = self.list.iter().map(|field| field.part());
         if self.is_unit {
             TokenStream::new()
         } else if self.is_named {

@@ -5,7 +5,7 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
-use syn::{Data, DeriveInput, Path};
+use syn::{Data, DeriveInput};
 
 use crate::attributes::{self, Options, SCHEMA};
 use crate::errors::Errors;
@@ -19,21 +19,19 @@ pub(crate) fn derive(input: &DeriveInput, errors: &mut Errors) -> Option<TokenSt
     crate::without_parameters(input, errors)?;
     let before = errors.count();
     let options = Options::of(&input.attrs, SCHEMA, errors);
-    let root = options.root.unwrap_or_else(|| syn::parse_quote!(::omnitron));
     let code = match &input.data {
         Data::Struct(data) => {
             let fields = Fields::of(&data.fields, "schema", errors);
-            let inner = quote!(#root::__event);
-            let description = fields.description(&inner);
+            let description = fields.description();
             let description = quote!((#description)(shape));
             if fields.is_named() {
                 let omitted = quote!(#[rkyv(omit_bounds)]);
-                let (braces, declared) = (fields.braces(), fields.declared(&inner, &omitted));
+                let (braces, declared) = (fields.braces(), fields.declared(&omitted));
                 let mirror = beside("Mirror", &input.ident);
                 let declared = quote!(struct #mirror #declared);
-                mirrored(input, &root, &declared, &[(quote!(), braces)], false, &description)
+                mirrored(input, &declared, &[(quote!(), braces)], false, &description)
             } else {
-                as_tuple(&input.ident, &inner, &fields, &description)
+                as_tuple(&input.ident, &fields, &description)
             }
         }
         Data::Enum(data) => {
@@ -52,22 +50,21 @@ pub(crate) fn derive(input: &DeriveInput, errors: &mut Errors) -> Option<TokenSt
                     format!("an enum in an event has at least one variant, and at most {MOST_VARIANTS}");
                 errors.at(&input.ident, text);
             }
-            of_enum(input, &root, &list)
+            of_enum(input, &list)
         }
         Data::Union(_) => {
             errors.at(&input.ident, "a journal could not tell what is in a union: write an enum");
             return None;
         }
     };
-    (errors.count() == before).then_some(code)
+    (errors.count() == before).then(|| crate::apart(options.root, &code))
 }
 
-fn of_enum(input: &DeriveInput, root: &Path, list: &[(&Ident, Fields)]) -> TokenStream {
-    let inner = quote!(#root::__event);
+fn of_enum(input: &DeriveInput, list: &[(&Ident, Fields)]) -> TokenStream {
     let omitted = quote!(#[rkyv(omit_bounds)]);
     let mirror = beside("Mirror", &input.ident);
     let declared = list.iter().map(|(ident, fields)| {
-        let fields = fields.declared(&inner, &omitted);
+        let fields = fields.declared(&omitted);
         quote!(#ident #fields)
     });
     let declared = quote!(enum #mirror { #(#declared),* });
@@ -75,58 +72,57 @@ fn of_enum(input: &DeriveInput, root: &Path, list: &[(&Ident, Fields)]) -> Token
     let described = list.iter().map(|(ident, fields)| {
         use syn::ext::IdentExt as _;
         let name = ident.unraw().to_string();
-        let description = if fields.is_unit() { quote!(|_| {}) } else { fields.description(&inner) };
+        let description = if fields.is_unit() { quote!(|_| {}) } else { fields.description() };
         quote!((#name, #description))
     });
-    let description = quote!(#inner::Shape::variants(shape, &[#(#described),*]));
+    let description = quote!(__event::Shape::variants(shape, &[#(#described),*]));
     let is_plain = list.iter().all(|(_, fields)| fields.is_unit());
-    mirrored(input, root, &declared, &arms, is_plain, &description)
+    mirrored(input, &declared, &arms, is_plain, &description)
 }
 
 /// The form of a tuple, which can be ordered, and so be a key of a map, if its parts can.
-fn as_tuple(ident: &Ident, inner: &TokenStream, fields: &Fields, description: &TokenStream) -> TokenStream {
-    let rkyv = quote!(#inner::rkyv);
-    let (braces, ty, pattern) = (fields.braces(), fields.tuple_type(inner), fields.tuple_pattern());
-    let (refs, archived) = (fields.tuple_of_refs(inner), fields.archived_tuple(inner));
+fn as_tuple(ident: &Ident, fields: &Fields, description: &TokenStream) -> TokenStream {
+    let (braces, ty, pattern) = (fields.braces(), fields.tuple_type(), fields.tuple_pattern());
+    let (refs, archived) = (fields.tuple_of_refs(), fields.archived_tuple());
     quote! {
         #[automatically_derived]
-        impl #rkyv::Archive for #ident {
+        impl __event::rkyv::Archive for #ident {
             type Archived = #archived;
-            type Resolver = <#ty as #rkyv::Archive>::Resolver;
+            type Resolver = <#ty as __event::rkyv::Archive>::Resolver;
 
-            fn resolve(&self, resolver: Self::Resolver, out: #rkyv::Place<Self::Archived>) {
+            fn resolve(&self, resolver: Self::Resolver, out: __event::rkyv::Place<Self::Archived>) {
                 let Self #braces = self;
-                #rkyv::Archive::resolve(&#refs, resolver, out);
+                __event::rkyv::Archive::resolve(&#refs, resolver, out);
             }
         }
 
         #[automatically_derived]
-        impl<S> #rkyv::Serialize<S> for #ident
+        impl<S> __event::rkyv::Serialize<S> for #ident
         where
-            S: #rkyv::rancor::Fallible<Error: #rkyv::rancor::Source> + #rkyv::ser::Writer + #rkyv::ser::Allocator + ?Sized,
+            S: __event::rkyv::rancor::Fallible<Error: __event::rkyv::rancor::Source> + __event::rkyv::ser::Writer + __event::rkyv::ser::Allocator + ?Sized,
         {
             fn serialize(&self, serializer: &mut S) -> ::core::result::Result<Self::Resolver, S::Error> {
                 let Self #braces = self;
-                #rkyv::Serialize::serialize(&#refs, serializer)
+                __event::rkyv::Serialize::serialize(&#refs, serializer)
             }
         }
 
         #[automatically_derived]
-        impl<D> #rkyv::Deserialize<#ident, D> for #archived
+        impl<D> __event::rkyv::Deserialize<#ident, D> for #archived
         where
-            D: #rkyv::rancor::Fallible<Error: #rkyv::rancor::Source> + ?Sized,
+            D: __event::rkyv::rancor::Fallible<Error: __event::rkyv::rancor::Source> + ?Sized,
         {
             fn deserialize(&self, deserializer: &mut D) -> ::core::result::Result<#ident, D::Error> {
-                let #pattern = #rkyv::Deserialize::<#ty, D>::deserialize(self, deserializer)?;
+                let #pattern = __event::rkyv::Deserialize::<#ty, D>::deserialize(self, deserializer)?;
                 ::core::result::Result::Ok(#ident #braces)
             }
         }
 
         #[automatically_derived]
-        impl #inner::Schema for #ident {
+        impl __event::Schema for #ident {
             type This = Self;
 
-            fn describe(shape: &mut #inner::Shape) {
+            fn describe(shape: &mut __event::Shape) {
                 #description
             }
         }
@@ -136,94 +132,88 @@ fn as_tuple(ident: &Ident, inner: &TokenStream, fields: &Fields, description: &T
 /// The form of a type with names. `arms` are the paths behind the type, with what is behind them.
 fn mirrored(
     input: &DeriveInput,
-    root: &Path,
     declared: &TokenStream,
     arms: &[(TokenStream, TokenStream)],
     is_plain: bool,
     description: &TokenStream,
 ) -> TokenStream {
     let ident = &input.ident;
-    let inner = quote!(#root::__event);
-    let rkyv = quote!(#inner::rkyv);
     let (mirror, archived) = (beside("Mirror", ident), beside("Archived", ident));
     let resolver = beside("Resolver", ident);
     let back = arms.iter().map(|(path, fields)| quote!(#mirror #path #fields => #ident #path #fields));
     // What has no fields can be a key of a map.
     let ordered = is_plain.then(|| quote!(derive(PartialEq, Eq, PartialOrd, Ord),));
     quote! {
-        #[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
-        const _: () = {
-            #[derive(#rkyv::Archive, #rkyv::Serialize, #rkyv::Deserialize)]
-            #[rkyv(
-                crate = #rkyv,
-                remote = #ident,
-                archived = #archived,
-                resolver = #resolver,
-                #ordered
-                serialize_bounds(
-                    __S: #rkyv::ser::Writer + #rkyv::ser::Allocator,
-                    <__S as #rkyv::rancor::Fallible>::Error: #rkyv::rancor::Source,
-                ),
-                deserialize_bounds(<__D as #rkyv::rancor::Fallible>::Error: #rkyv::rancor::Source),
-                bytecheck(bounds(
-                    __C: #rkyv::validation::ArchiveContext,
-                    <__C as #rkyv::rancor::Fallible>::Error: #rkyv::rancor::Source,
-                )),
-            )]
-            pub #declared
+        #[derive(__event::rkyv::Archive, __event::rkyv::Serialize, __event::rkyv::Deserialize)]
+        #[rkyv(
+            crate = __event::rkyv,
+            remote = #ident,
+            archived = #archived,
+            resolver = #resolver,
+            #ordered
+            serialize_bounds(
+                __S: __event::rkyv::ser::Writer + __event::rkyv::ser::Allocator,
+                <__S as __event::rkyv::rancor::Fallible>::Error: __event::rkyv::rancor::Source,
+            ),
+            deserialize_bounds(<__D as __event::rkyv::rancor::Fallible>::Error: __event::rkyv::rancor::Source),
+            bytecheck(bounds(
+                __C: __event::rkyv::validation::ArchiveContext,
+                <__C as __event::rkyv::rancor::Fallible>::Error: __event::rkyv::rancor::Source,
+            )),
+        )]
+        pub #declared
 
-            impl ::core::convert::From<#mirror> for #ident {
-                fn from(mirror: #mirror) -> Self {
-                    match mirror {
-                        #(#back,)*
-                    }
+        impl ::core::convert::From<#mirror> for #ident {
+            fn from(mirror: #mirror) -> Self {
+                match mirror {
+                    #(#back,)*
                 }
             }
+        }
 
-            #[automatically_derived]
-            impl #rkyv::Archive for #ident {
-                type Archived = <#mirror as #rkyv::with::ArchiveWith<#ident>>::Archived;
-                type Resolver = <#mirror as #rkyv::with::ArchiveWith<#ident>>::Resolver;
+        #[automatically_derived]
+        impl __event::rkyv::Archive for #ident {
+            type Archived = <#mirror as __event::rkyv::with::ArchiveWith<#ident>>::Archived;
+            type Resolver = <#mirror as __event::rkyv::with::ArchiveWith<#ident>>::Resolver;
 
-                fn resolve(&self, resolver: Self::Resolver, out: #rkyv::Place<Self::Archived>) {
-                    <#mirror as #rkyv::with::ArchiveWith<#ident>>::resolve_with(self, resolver, out);
-                }
+            fn resolve(&self, resolver: Self::Resolver, out: __event::rkyv::Place<Self::Archived>) {
+                <#mirror as __event::rkyv::with::ArchiveWith<#ident>>::resolve_with(self, resolver, out);
             }
+        }
 
-            #[automatically_derived]
-            impl<S> #rkyv::Serialize<S> for #ident
-            where
-                S: #rkyv::rancor::Fallible<Error: #rkyv::rancor::Source>
-                    + #rkyv::ser::Writer
-                    + #rkyv::ser::Allocator
-                    + ?Sized,
-            {
-                fn serialize(&self, serializer: &mut S) -> ::core::result::Result<Self::Resolver, S::Error> {
-                    <#mirror as #rkyv::with::SerializeWith<#ident, S>>::serialize_with(self, serializer)
-                }
+        #[automatically_derived]
+        impl<S> __event::rkyv::Serialize<S> for #ident
+        where
+            S: __event::rkyv::rancor::Fallible<Error: __event::rkyv::rancor::Source>
+                + __event::rkyv::ser::Writer
+                + __event::rkyv::ser::Allocator
+                + ?Sized,
+        {
+            fn serialize(&self, serializer: &mut S) -> ::core::result::Result<Self::Resolver, S::Error> {
+                <#mirror as __event::rkyv::with::SerializeWith<#ident, S>>::serialize_with(self, serializer)
             }
+        }
 
-            #[automatically_derived]
-            impl<D> #rkyv::Deserialize<#ident, D> for #archived
-            where
-                D: #rkyv::rancor::Fallible<Error: #rkyv::rancor::Source> + ?Sized,
-            {
-                fn deserialize(&self, deserializer: &mut D) -> ::core::result::Result<#ident, D::Error> {
-                    <#mirror as #rkyv::with::DeserializeWith<#archived, #ident, D>>::deserialize_with(
-                        self,
-                        deserializer,
-                    )
-                }
+        #[automatically_derived]
+        impl<D> __event::rkyv::Deserialize<#ident, D> for #archived
+        where
+            D: __event::rkyv::rancor::Fallible<Error: __event::rkyv::rancor::Source> + ?Sized,
+        {
+            fn deserialize(&self, deserializer: &mut D) -> ::core::result::Result<#ident, D::Error> {
+                <#mirror as __event::rkyv::with::DeserializeWith<#archived, #ident, D>>::deserialize_with(
+                    self,
+                    deserializer,
+                )
             }
+        }
 
-            #[automatically_derived]
-            impl #inner::Schema for #ident {
-                type This = Self;
+        #[automatically_derived]
+        impl __event::Schema for #ident {
+            type This = Self;
 
-                fn describe(shape: &mut #inner::Shape) {
-                    #description
-                }
+            fn describe(shape: &mut __event::Shape) {
+                #description
             }
-        };
+        }
     }
 }
