@@ -204,7 +204,7 @@ words! {
     std::num::NonZeroI64 = "NonZero<i64>", std::num::NonZeroI128 = "NonZero<i128>",
     f32 = "f32", f64 = "f64", bool = "bool", char = "char", String = "String", Box<str> = "Box<str>",
     std::time::Duration = "Duration",
-    std::net::Ipv4Addr = "Ipv4Addr", std::net::Ipv6Addr = "Ipv6Addr", std::net::IpAddr = "IpAddr",
+    core::net::Ipv4Addr = "Ipv4Addr", core::net::Ipv6Addr = "Ipv6Addr", core::net::IpAddr = "IpAddr",
 }
 
 /// Any number of values without content would take no bytes: four of them could stand for four billion.

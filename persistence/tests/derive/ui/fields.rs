@@ -1,3 +1,5 @@
+//! Fields of types that no other program could read.
+
 extern crate omnitron_persistence as omnitron;
 
 use omnitron::{Event, Schema};

@@ -1,3 +1,5 @@
+//! Types that are none of one form.
+
 extern crate omnitron_persistence as omnitron;
 
 use omnitron::{Event, Schema};

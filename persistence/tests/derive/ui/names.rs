@@ -1,3 +1,5 @@
+//! Names that would not do in a journal.
+
 extern crate omnitron_persistence as omnitron;
 
 use omnitron::Event;

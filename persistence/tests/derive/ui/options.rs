@@ -1,3 +1,5 @@
+//! Options that are not there, or not here.
+
 extern crate omnitron_persistence as omnitron;
 
 use omnitron::{Event, Schema};

@@ -1,3 +1,5 @@
+//! An old type without a way to the new one, and one that is no event.
+
 extern crate omnitron_persistence as omnitron;
 
 use omnitron::Event;

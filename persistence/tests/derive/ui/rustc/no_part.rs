@@ -1,3 +1,5 @@
+//! A field of a type that does not say what it consists of.
+
 extern crate omnitron_persistence as omnitron;
 
 use omnitron::Event;

@@ -1,3 +1,5 @@
+//! A list whose elements take no bytes.
+
 extern crate omnitron_persistence as omnitron;
 
 use omnitron::{Event, Schema};

@@ -1,3 +1,5 @@
+//! An old type with the version of the new one.
+
 extern crate omnitron_persistence as omnitron;
 
 use omnitron::Event;

@@ -1,3 +1,5 @@
+//! Two old types which cannot be told apart.
+
 extern crate omnitron_persistence as omnitron;
 
 use omnitron::Event;
