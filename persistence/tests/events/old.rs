@@ -3,10 +3,21 @@
 use omnitron::event::Reason;
 use omnitron::{Event, Schema, Stored};
 
+/// What it was called at first.
 #[derive(Event)]
-#[event(name = "shipment.sent")]
+#[event(name = "shipment.dispatched")]
+struct Dispatched(String);
+
+#[derive(Event)]
+#[event(name = "shipment.sent", from = Dispatched)]
 struct SentV1 {
     to: String,
+}
+
+impl From<Dispatched> for SentV1 {
+    fn from(old: Dispatched) -> Self {
+        Self { to: old.0 }
+    }
 }
 
 #[derive(Event)]
@@ -91,6 +102,7 @@ fn read(event: &impl Event) -> Shipment {
 #[test]
 fn an_old_event_goes_through_every_version_up_to_that_of_today() {
     let street = || "Main Street".to_owned();
+    assert_eq!(read(&Dispatched(street())), Shipment::Sent { street: street(), country: Country::Unknown });
     assert_eq!(
         read(&SentV1 { to: street() }),
         Shipment::Sent { street: street(), country: Country::Unknown }
@@ -123,6 +135,7 @@ fn what_is_read_is_what_is_written_and_all_that_is_converted() {
             ("parcel.opened.by-customs", 4),
             ("shipment.sent", 2),
             ("shipment.sent", 1),
+            ("shipment.dispatched", 1),
             ("shipment.returned", 9),
         ]
     );
