@@ -69,7 +69,7 @@ impl Fields {
 
     /// The fields as a type.
     pub(crate) fn tuple_type(&self) -> TokenStream {
-        self.tuple(|field| field.part())
+        self.tuple(|field| field.ty.to_token_stream())
     }
 
     /// The fields as a pattern.
@@ -130,7 +130,7 @@ impl Fields {
 
     /// The fields of a type of the same form, with an attribute on each.
     pub(crate) fn declared(&self, attribute: &TokenStream) -> TokenStream {
-        let types = self.list.iter().map(|field| field.part());
+        let types = self.list.iter().map(Field::part);
         if self.is_unit {
             TokenStream::new()
         } else if self.is_named {
