@@ -121,7 +121,9 @@ impl<T, A: rkyv::Portable + Deserialize<T, Reader> + for<'a> CheckBytes<Validato
 /// A [`Fault`] when it has more than [`MAX_EVENT_BYTES`].
 pub(crate) fn write<T: Writes>(value: &T) -> Result<Vec<u8>, Fault> {
     let bytes = with_arena(|arena| {
-        let mut serializer = Serializer::new(Vec::new(), arena.acquire(), ());
+        // Room for what lies in the value itself: most events have no more.
+        let bytes = Vec::with_capacity(size_of::<T::Archived>());
+        let mut serializer = Serializer::new(bytes, arena.acquire(), ());
         serialize_using::<_, Fault>(value, &mut serializer)?;
         Ok(serializer.into_writer())
     })?;
