@@ -1,0 +1,3 @@
+//! Does every backend of this crate pass the suite that is offered to others?
+
+mod memory;
