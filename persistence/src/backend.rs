@@ -1,11 +1,11 @@
 //! What must a journal be able to do, and what may those who use it rely on?
 //!
 //! [`JournalBackend`] is the contract, [`conformance`](crate::conformance) its test. [`memory`] is for
-//! tests, `log` keeps events in files.
+//! tests, [`log`] keeps events in files.
 
 mod error;
 
-// pub mod log;
+pub mod log;
 pub mod memory;
 
 use futures_util::future::BoxFuture;

@@ -13,17 +13,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::{Disk, DiskFile};
 
 /// What a device writes as a whole.
 const SECTOR: usize = 512;
 
-/// The disk. A clone is the same disk.
+/// The disk, as one run of a machine sees it. A clone is the same.
 #[derive(Clone)]
 pub struct Sim {
     shared: Arc<Shared>,
+    /// The run: after a power cut or a kill this one sees errors only, and [`boot`](Sim::boot) gives the next.
+    life: u64,
 }
 
 struct Shared {
@@ -112,10 +114,16 @@ impl Sim {
             syncs: 0,
             read_only: false,
         };
-        Self { shared: Arc::new(Shared { state: Mutex::new(state), syncs_released: Condvar::new() }) }
+        Self { shared: Arc::new(Shared { state: Mutex::new(state), syncs_released: Condvar::new() }), life: 0 }
     }
 
-    /// The power goes and comes back: some of what was not synced is gone, every open file fails from now on, and every lock
+    /// The disk as the machine sees it that is started now.
+    #[must_use]
+    pub fn boot(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), life: self.shared.state.lock().life }
+    }
+
+    /// The power goes and comes back: some of what was not synced is gone, whoever used it fails from now on, and every lock
     /// is free.
     pub fn power_cut(&self) {
         let mut state = self.shared.state.lock();
@@ -139,7 +147,7 @@ impl Sim {
         self.shared.syncs_released.notify_all();
     }
 
-    /// A process is killed: nothing is lost, but open files fail from now on, and every lock is free.
+    /// A process is killed: nothing is lost, but whoever used the disk fails from now on, and every lock is free.
     pub fn kill(&self) {
         let mut state = self.shared.state.lock();
         state.life += 1;
@@ -242,12 +250,18 @@ impl Sim {
         change(&mut contents.durable);
     }
 
-    fn file(&self, life: u64, file: u64) -> Arc<dyn DiskFile> {
-        Arc::new(SimFile { shared: Arc::clone(&self.shared), life, file })
+    fn file(&self, file: u64) -> Arc<dyn DiskFile> {
+        Arc::new(SimFile { shared: Arc::clone(&self.shared), life: self.life, file })
+    }
+
+    /// The state, unless the machine went down since.
+    fn alive(&self) -> io::Result<MutexGuard<'_, State>> {
+        let state = self.shared.state.lock();
+        if state.life == self.life { Ok(state) } else { Err(down()) }
     }
 
     fn change(&self, change: &mut dyn FnMut(&mut State) -> io::Result<Change>) -> io::Result<()> {
-        let mut state = self.shared.state.lock();
+        let mut state = self.alive()?;
         if state.read_only {
             return Err(io::ErrorKind::ReadOnlyFilesystem.into());
         }
@@ -309,9 +323,9 @@ impl Write {
 
 impl Disk for Sim {
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        let state = self.shared.state.lock();
+        let state = self.alive()?;
         let file = *state.names.get(name).ok_or(io::ErrorKind::NotFound)?;
-        Ok(self.file(state.life, file))
+        Ok(self.file(file))
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
@@ -322,8 +336,7 @@ impl Disk for Sim {
             state.files.insert(made, Contents::default());
             Ok(Change::Set(name.to_owned(), made))
         })?;
-        let life = self.shared.state.lock().life;
-        Ok(self.file(life, made))
+        Ok(self.file(made))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -341,7 +354,7 @@ impl Disk for Sim {
     }
 
     fn list(&self, folder: &str) -> io::Result<Vec<String>> {
-        let state = self.shared.state.lock();
+        let state = self.alive()?;
         let inside = |name: &String| match name.rsplit_once('/') {
             Some((of, name)) => (of == folder).then(|| name.to_owned()),
             None => folder.is_empty().then(|| name.clone()),
@@ -354,14 +367,17 @@ impl Disk for Sim {
     }
 
     fn sync_folder(&self, _folder: &str) -> io::Result<()> {
-        let mut state = self.shared.state.lock();
+        let mut state = self.alive()?;
         state.renames.clear();
         state.durable_names = state.names.clone();
         Ok(())
     }
 
     fn lock(&self, name: &str) -> io::Result<Box<dyn Send + Sync>> {
-        let mut state = self.shared.state.lock();
+        let mut state = self.alive()?;
+        if state.read_only {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
         if !state.locks.insert(name.to_owned()) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -371,6 +387,10 @@ impl Disk for Sim {
     fn place(&self, name: &str) -> String {
         format!("sim:{name}")
     }
+}
+
+fn down() -> io::Error {
+    io::Error::other("the machine went down since")
 }
 
 struct SimLock {
@@ -398,7 +418,7 @@ impl SimFile {
     fn with<T>(&self, act: impl FnOnce(&mut State, u64) -> io::Result<T>) -> io::Result<T> {
         let mut state = self.shared.state.lock();
         if state.life != self.life {
-            return Err(io::Error::other("the machine went down since this file was opened"));
+            return Err(down());
         }
         act(&mut state, self.file)
     }
@@ -533,7 +553,7 @@ mod tests {
             let (disk, _) = written(*seed);
             disk.rename("a", "b").unwrap();
             disk.power_cut();
-            let names = disk.list("").unwrap();
+            let names = disk.boot().list("").unwrap();
             assert_eq!(names.len(), 1, "a rename leaves one of the names: {names:?}");
             names == ["b"]
         });

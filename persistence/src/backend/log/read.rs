@@ -1,0 +1,110 @@
+//! Who reads files while actors must not block?
+//!
+//! A few threads of the journal. Every reader has at most one question under way, so what waits is bounded by the number of readers; a stream asks for its
+//! next events when the ones before are taken, and holds no more than those.
+
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender};
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, StreamExt, stream};
+use tokio::sync::oneshot;
+
+use super::store::{LanePlan, Plan, Store};
+use crate::backend::{Fault, ReadError, SliceQuery};
+use crate::id::{PersistenceId, Sequence};
+use crate::recorded::Recorded;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The threads. They end when the pool and every stream are dropped.
+#[derive(Clone)]
+pub(crate) struct Pool {
+    /// None: questions are answered where they are asked.
+    jobs: Option<Sender<Job>>,
+}
+
+impl Pool {
+    /// A pool, and the loop that each of its threads has to run.
+    pub(crate) fn new() -> (Self, impl Fn() + Clone + Send + 'static) {
+        let (jobs, waiting): (Sender<Job>, Receiver<Job>) = crossbeam_channel::unbounded();
+        (Self { jobs: Some(jobs) }, move || waiting.iter().for_each(|job| job()))
+    }
+
+    /// Without threads.
+    pub(crate) fn inline() -> Self {
+        Self { jobs: None }
+    }
+
+    /// What `question` answers, on a thread that may block.
+    pub(crate) fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, ReadError>> {
+        let Some(jobs) = &self.jobs else {
+            return async move { question() }.boxed();
+        };
+        let (answer, answered) = oneshot::channel();
+        let job = Box::new(move || drop(answer.send(question())));
+        let sent = jobs.send(job);
+        async move {
+            let gone = || ReadError::Unavailable(Fault::new("its threads ended", "the journal", "Open it again"));
+            if sent.is_err() { Err(gone()) } else { answered.await.unwrap_or_else(|_| Err(gone())) }
+        }
+        .boxed()
+    }
+}
+
+/// The events of an id.
+pub(crate) fn events(
+    pool: Pool,
+    store: Arc<Store>,
+    id: PersistenceId,
+    from: Sequence,
+    to: Sequence,
+) -> BoxStream<'static, Result<Recorded, ReadError>> {
+    let next = move |plan: Option<Plan>| {
+        let (store, id) = (Arc::clone(&store), id.clone());
+        pool.ask(move || {
+            let mut plan = match plan {
+                Some(plan) => plan,
+                None => store.plan(&id, from, to)?,
+            };
+            let events = plan.chunk()?;
+            Ok((events.is_empty(), events, plan))
+        })
+    };
+    let chunks = stream::unfold(Some(None), move |plan| {
+        let asked = plan.map(&next);
+        async move {
+            match asked?.await {
+                Ok((true, ..)) => None,
+                Ok((false, events, plan)) => Some((events.into_iter().map(Ok).collect(), Some(Some(plan)))),
+                Err(error) => Some((vec![Err(error)], None)),
+            }
+        }
+    });
+    chunks.flat_map(stream::iter::<Vec<_>>).boxed()
+}
+
+/// The events of a slice.
+pub(crate) fn slice_events(
+    pool: Pool,
+    store: &Store,
+    query: SliceQuery,
+) -> BoxStream<'static, Result<Recorded, ReadError>> {
+    let plan = LanePlan::new(store, query);
+    let next = move |mut plan: LanePlan| pool.ask(move || plan.chunk().map(|chunk| (chunk, plan)));
+    let chunks = stream::unfold(Some(plan), move |plan| {
+        let asked = plan.map(&next);
+        async move {
+            match asked?.await {
+                Ok(((_, false), _)) => None,
+                Ok(((events, true), plan)) => Some((events.into_iter().map(Ok).collect(), Some(plan))),
+                Err(error) => Some((vec![Err(error)], None)),
+            }
+        }
+    });
+    chunks.flat_map(stream::iter::<Vec<_>>).boxed()
+}
