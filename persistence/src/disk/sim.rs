@@ -52,6 +52,8 @@ struct State {
     held: bool,
     syncs: u64,
     read_only: bool,
+    /// After how many changes the power goes.
+    fuse: Option<u32>,
 }
 
 #[derive(Clone)]
@@ -113,6 +115,7 @@ impl Sim {
             held: false,
             syncs: 0,
             read_only: false,
+            fuse: None,
         };
         Self { shared: Arc::new(Shared { state: Mutex::new(state), syncs_released: Condvar::new() }), life: 0 }
     }
@@ -126,25 +129,13 @@ impl Sim {
     /// The power goes and comes back: some of what was not synced is gone, whoever used it fails from now on, and every lock
     /// is free.
     pub fn power_cut(&self) {
-        let mut state = self.shared.state.lock();
-        let state = &mut *state;
-        state.life += 1;
-        state.locks.clear();
-        (state.failing_syncs, state.failing_writes, state.held) = (0, 0, false);
-        let kept = state.random.below(state.renames.len() + 1);
-        for change in state.renames.drain(..).take(kept) {
-            change.apply(&mut state.durable_names);
-        }
-        state.names.clone_from(&state.durable_names);
-        let named: BTreeSet<u64> = state.names.values().copied().collect();
-        state.files.retain(|file, _| named.contains(file));
-        for contents in state.files.values_mut() {
-            for write in std::mem::take(&mut contents.unsynced) {
-                write.partly(&mut contents.durable, &mut state.random);
-            }
-            contents.seen.clone_from(&contents.durable);
-        }
+        self.shared.state.lock().power_cut();
         self.shared.syncs_released.notify_all();
+    }
+
+    /// The power goes during the change to a file or a name that comes after `changes` more.
+    pub fn power_cut_after(&self, changes: u32) {
+        self.shared.state.lock().fuse = Some(changes);
     }
 
     /// A process is killed: nothing is lost, but whoever used the disk fails from now on, and every lock is free.
@@ -268,11 +259,46 @@ impl Sim {
         let change = change(&mut state)?;
         change.apply(&mut state.names);
         state.renames.push(change);
-        Ok(())
+        if state.burnt() { Err(down()) } else { Ok(()) }
     }
 }
 
 impl State {
+    fn power_cut(&mut self) {
+        self.life += 1;
+        self.locks.clear();
+        (self.failing_syncs, self.failing_writes, self.held, self.fuse) = (0, 0, false, None);
+        let kept = self.random.below(self.renames.len() + 1);
+        for change in self.renames.drain(..).take(kept) {
+            change.apply(&mut self.durable_names);
+        }
+        self.renames.clear();
+        self.names.clone_from(&self.durable_names);
+        let named: BTreeSet<u64> = self.names.values().copied().collect();
+        self.files.retain(|file, _| named.contains(file));
+        for contents in self.files.values_mut() {
+            for write in std::mem::take(&mut contents.unsynced) {
+                write.partly(&mut contents.durable, &mut self.random);
+            }
+            contents.seen.clone_from(&contents.durable);
+        }
+    }
+
+    /// Whether the power goes now.
+    fn burnt(&mut self) -> bool {
+        match self.fuse {
+            Some(0) => {
+                self.power_cut();
+                true
+            }
+            Some(left) => {
+                self.fuse = Some(left - 1);
+                false
+            }
+            None => false,
+        }
+    }
+
     fn used(&self) -> u64 {
         self.names.values().map(|file| self.files[file].seen.len() as u64).sum()
     }
@@ -368,6 +394,9 @@ impl Disk for Sim {
 
     fn sync_folder(&self, _folder: &str) -> io::Result<()> {
         let mut state = self.alive()?;
+        if state.burnt() {
+            return Err(down());
+        }
         state.renames.clear();
         state.durable_names = state.names.clone();
         Ok(())
@@ -446,6 +475,9 @@ impl SimFile {
                 write.apply(&mut contents.seen);
                 contents.unsynced.push(write);
             }
+            if state.burnt() {
+                return Err(down());
+            }
             if failing { Err(io::Error::other("the device failed")) } else { Ok(()) }
         })
     }
@@ -492,6 +524,9 @@ impl DiskFile for SimFile {
         }
         drop(state);
         self.with(|state, file| {
+            if state.burnt() {
+                return Err(down());
+            }
             let failing = state.failing_syncs > 0;
             state.failing_syncs = state.failing_syncs.saturating_sub(1);
             let Some(contents) = state.files.get_mut(&file) else { return Ok(()) };

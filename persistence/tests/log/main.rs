@@ -1,0 +1,6 @@
+//! What does the log do to a journal, and what do crashes and damage do to the log?
+
+mod crash;
+mod damage;
+mod opening;
+mod support;
