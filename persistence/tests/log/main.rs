@@ -2,5 +2,6 @@
 
 mod crash;
 mod damage;
+mod deletion;
 mod opening;
 mod support;

@@ -250,6 +250,11 @@ impl IndexFile {
         Ok(self.filter.insert(filter).len())
     }
 
+    /// How many events the segment holds.
+    pub(crate) fn count(&self) -> u64 {
+        self.sections.events as u64
+    }
+
     /// What there is with the hash of `id`.
     pub(crate) fn find(&self, id: &PersistenceId) -> io::Result<Vec<Found>> {
         let hash = id.hash64();

@@ -12,8 +12,10 @@
 //! | `table`, `index`, `filter` | what stands where? |
 //! | `segment`, `store`, `read` | how is it read? |
 //! | `checkpoint` | how far was it durable? |
+//! | `compact`, `rewrite` | how is the space of deleted events given back? |
 
 mod checkpoint;
+mod compact;
 mod filter;
 mod form;
 mod format;
@@ -22,6 +24,7 @@ mod open;
 mod read;
 mod recent;
 mod record;
+mod rewrite;
 mod scan;
 mod segment;
 mod store;
@@ -50,6 +53,7 @@ use recent::Recent;
 use store::Store;
 use writer::{Answer, Command};
 
+pub use rewrite::Compacted;
 pub use writer::Writer;
 
 /// How a log is kept.
@@ -225,7 +229,10 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<Log, OpenError> {
         thread("journal-read", work)?;
     }
     let (keeper, full) = crossbeam_channel::bounded::<Arc<segment::Segment>>(1);
-    thread("journal-keep", move || full.iter().for_each(|segment| segment.write_index()))?;
+    let (store, segment_bytes) = (Arc::clone(&log.inner.store), writer.options.segment_bytes);
+    thread("journal-keep", move || {
+        full.iter().for_each(|segment| writer::keep(&store, &segment, segment_bytes));
+    })?;
     writer.keeper = Some(keeper);
     thread("journal-write", move || writer.run())?;
     Ok(log)
@@ -289,6 +296,17 @@ impl Log {
         let mut closed = self.inner.closed.clone();
         // An error says that the writer is gone, so it is closed.
         async move { drop(closed.wait_for(|closed| *closed).await) }.boxed()
+    }
+
+    /// Gives back the space of deleted events, where it is worth it. The journal does so by itself whenever a segment is full, but counts only what
+    /// was deleted since it was opened; this looks at everything, and reads all of it for that.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`]: nothing is lost, and the space is not given back.
+    pub fn compact(&self) -> BoxFuture<'static, Result<Compacted, ReadError>> {
+        let (store, segment_bytes) = (Arc::clone(&self.inner.store), self.inner.options.segment_bytes);
+        self.inner.pool.ask(move || rewrite::compact(&store, segment_bytes, true))
     }
 
     fn submit<T: Send + 'static>(

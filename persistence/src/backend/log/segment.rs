@@ -7,6 +7,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use parking_lot::RwLock;
@@ -40,6 +41,8 @@ pub(crate) struct Segment {
     index: RwLock<Index>,
     /// Where it ends, once nothing more is written to it.
     sealed: RwLock<Option<Subject>>,
+    /// About how many of its events are deleted.
+    dead: AtomicU64,
 }
 
 enum Index {
@@ -58,7 +61,6 @@ pub(crate) struct Held {
 /// The events of a slice in a segment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LaneHeld {
-    pub(crate) epoch: u64,
     pub(crate) last: u64,
     pub(crate) count: usize,
 }
@@ -88,6 +90,7 @@ impl Segment {
             place,
             index: RwLock::new(Index::Table(table)),
             sealed: RwLock::new(None),
+            dead: AtomicU64::new(0),
         }
     }
 
@@ -138,6 +141,23 @@ impl Segment {
             }
             Index::File(_) => 0,
         }
+    }
+
+    /// About how many of its events are deleted.
+    pub(crate) fn dead(&self) -> u64 {
+        self.dead.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_dead(&self, events: u64) {
+        self.dead.store(events, Ordering::Relaxed);
+    }
+
+    /// How many events it holds.
+    pub(crate) fn events(&self) -> Result<u64, ReadError> {
+        self.ask(|index| match index {
+            Index::Table(table) => Ok(table.slices.values().map(|lane| lane.events.len() as u64).sum()),
+            Index::File(index) => Ok(index.count()),
+        })
     }
 
     /// The name of its file, for messages.
@@ -263,12 +283,10 @@ impl Segment {
     pub(crate) fn lane(&self, slice: Slice) -> Result<Option<LaneHeld>, ReadError> {
         self.ask(|index| match index {
             Index::Table(table) => Ok(table.slices.get(&slice).map(|lane| LaneHeld {
-                epoch: lane.epoch,
                 last: lane.last,
                 count: lane.events.len(),
             })),
             Index::File(index) => Ok(index.slice(slice)?.map(|lane| LaneHeld {
-                epoch: lane.epoch,
                 last: lane.last,
                 count: lane.count,
             })),

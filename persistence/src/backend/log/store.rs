@@ -10,7 +10,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use super::index::IndexFile;
 use super::record::Record;
@@ -59,11 +59,13 @@ pub(crate) type Segments = Arc<Vec<Arc<Segment>>>;
 pub(crate) struct Store {
     pub(crate) context: Arc<Context>,
     segments: RwLock<Segments>,
+    /// Held while segments are rewritten.
+    pub(crate) compacting: Mutex<()>,
 }
 
 impl Store {
     pub(crate) fn new(context: Arc<Context>, segments: Vec<Arc<Segment>>) -> Self {
-        Self { context, segments: RwLock::new(Arc::new(segments)) }
+        Self { context, segments: RwLock::new(Arc::new(segments)), compacting: Mutex::new(()) }
     }
 
     pub(crate) fn segments(&self) -> Segments {
@@ -99,16 +101,25 @@ impl Store {
         Ok(0)
     }
 
-    /// Up to where the events of `id` are deleted, as those of `segments` say that hold something of it.
+    /// Up to where the events of `id` are deleted, as `segments` say.
     pub(crate) fn floor(segments: &[Arc<Segment>], id: &PersistenceId) -> Result<u64, ReadError> {
-        for segment in segments.iter().rev() {
-            match segment.held(id)? {
-                // A deletion behind it would name a higher place, and one before it a lower one.
-                Some(held) if held.floor > 0 => return Ok(held.floor),
-                _ => {}
+        let mut floor = 0;
+        for segment in segments {
+            floor = floor.max(segment.held(id)?.map_or(0, |held| held.floor));
+        }
+        Ok(floor)
+    }
+
+    /// Counts the events of `id` up to `to` as dead in the segments where they stand.
+    pub(crate) fn count_dead(&self, id: &PersistenceId, to: u64) -> Result<(), ReadError> {
+        for segment in self.segments().iter() {
+            if let Some(held) = segment.held(id)?.filter(|held| held.first <= to) {
+                let dead = (to - held.first + 1).min(held.count as u64);
+                // Those that were deleted before are counted again: it is an estimate, and what is rewritten is looked at.
+                segment.count_dead((segment.dead() + dead).min(segment.events()?));
             }
         }
-        Ok(0)
+        Ok(())
     }
 
     /// Some ids.

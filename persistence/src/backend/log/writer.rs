@@ -23,9 +23,10 @@ use super::checkpoint::{self, Checkpoint};
 use super::form::{Form, Lane, Lanes};
 use super::format::{SEGMENT_BYTES, SegmentHeader};
 use super::recent::Recent;
+use super::rewrite;
 use super::segment::{Segment, file_name};
 use super::store::Store;
-use super::table::Table;
+use super::table::{Entry, Table};
 use crate::backend::{Append, Appended, Delete, Fault, WriteError};
 use crate::id::{Epoch, PersistenceId, Slice};
 
@@ -201,7 +202,16 @@ impl Writer {
         let written = file.write_at(bytes, tail.end).and_then(|()| file.sync());
         written.map_err(|error| Failed::During(fault(error)))?;
         (tail.end, tail.chain, tail.number) = (end, chain, tail.number + 1);
+        let deleted = form.entries.iter().filter_map(|(_, entry)| match entry {
+            Entry::Deletion { id, to, .. } => Some((id.clone(), to.get())),
+            _ => None,
+        });
+        let deleted: Vec<_> = deleted.collect();
         tail.segment.publish(std::mem::take(&mut form.entries));
+        for (id, to) in deleted {
+            // An estimate; what cannot be read now is counted when the space is given back on demand.
+            let _ = self.store.count_dead(&id, to);
+        }
         Ok(())
     }
 
@@ -251,7 +261,7 @@ impl Writer {
             None => Some(full),
         };
         if let Some(full) = inline {
-            full.write_index();
+            keep(&self.store, &full, self.options.segment_bytes);
         }
         Ok(())
     }
@@ -274,6 +284,13 @@ impl Writer {
         lane.epoch = lane.epoch.max(Epoch::new(epoch));
         lane.last = lane.last.max(crate::Ordinal::new(last));
     }
+}
+
+/// What is to be done when a segment is full: its index is written, and what became sparse is rewritten.
+pub(crate) fn keep(store: &Store, full: &Segment, segment_bytes: u64) {
+    full.write_index();
+    // What fails is tried again when the next segment is full.
+    let _ = rewrite::compact(store, segment_bytes, false);
 }
 
 impl Drop for Writer {
