@@ -142,6 +142,9 @@ impl World {
             }
             journal.settle();
             self.answered(waiting)?;
+            if self.random.one_in(6) {
+                let _ = journal.log.compact().now_or_never().expect("it works on this thread");
+            }
         }
         self.disk.fail_syncs(0);
         self.disk.fail_writes(0);

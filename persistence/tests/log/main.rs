@@ -4,4 +4,5 @@ mod crash;
 mod damage;
 mod deletion;
 mod opening;
+mod snapshots;
 mod support;

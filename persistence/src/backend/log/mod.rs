@@ -12,6 +12,7 @@
 //! | `table`, `index`, `filter` | what stands where? |
 //! | `segment`, `store`, `read` | how is it read? |
 //! | `checkpoint` | how far was it durable? |
+//! | `snapshots` | where do snapshots lie? |
 //! | `compact`, `rewrite` | how is the space of deleted events given back? |
 
 mod checkpoint;
@@ -27,6 +28,7 @@ mod record;
 mod rewrite;
 mod scan;
 mod segment;
+mod snapshots;
 mod store;
 mod table;
 mod writer;
@@ -54,6 +56,7 @@ use store::Store;
 use writer::{Answer, Command};
 
 pub use rewrite::Compacted;
+pub use snapshots::Snapshots;
 pub use writer::Writer;
 
 /// How a log is kept.
@@ -70,6 +73,7 @@ pub struct Options {
     recent_ids: usize,
     filter_bytes: usize,
     readers: usize,
+    snapshots: u32,
 }
 
 impl Default for Options {
@@ -85,6 +89,7 @@ impl Default for Options {
             recent_ids: 1 << 18,
             filter_bytes: 32 << 20,
             readers: 2,
+            snapshots: 2,
         }
     }
 }
@@ -142,6 +147,12 @@ impl Options {
     /// How many threads read. 0: whoever reads does it on its own thread and blocks it. Default: 2.
     pub fn readers(mut self, threads: usize) -> Self {
         self.readers = threads;
+        self
+    }
+
+    /// How many snapshots of each id are kept. From 1 to 16; what lies outside counts as the nearest. Default: 2.
+    pub fn snapshots(mut self, kept: u32) -> Self {
+        self.snapshots = kept.clamp(1, 16);
         self
     }
 }
@@ -296,6 +307,12 @@ impl Log {
         let mut closed = self.inner.closed.clone();
         // An error says that the writer is gone, so it is closed.
         async move { drop(closed.wait_for(|closed| *closed).await) }.boxed()
+    }
+
+    /// The snapshots beside it, in the folder `snapshots`.
+    pub fn snapshots(&self) -> Snapshots {
+        let Inner { store, pool, options, .. } = &*self.inner;
+        Snapshots::new(Arc::clone(&store.context.disk), pool.clone(), options.snapshots)
     }
 
     /// Gives back the space of deleted events, where it is worth it. The journal does so by itself whenever a segment is full, but counts only what

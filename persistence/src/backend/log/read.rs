@@ -42,17 +42,22 @@ impl Pool {
         &self,
         question: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
     ) -> BoxFuture<'static, Result<T, ReadError>> {
+        let gone = || ReadError::Unavailable(Fault::new("its threads ended", "the journal", "Open it again"));
+        self.run(question).map(move |answer| answer.unwrap_or_else(|| Err(gone()))).boxed()
+    }
+
+    /// What `work` returns, from a thread that may block. Nothing when the threads have ended.
+    pub(crate) fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> BoxFuture<'static, Option<T>> {
         let Some(jobs) = &self.jobs else {
-            return async move { question() }.boxed();
+            return async move { Some(work()) }.boxed();
         };
         let (answer, answered) = oneshot::channel();
-        let job = Box::new(move || drop(answer.send(question())));
-        let sent = jobs.send(job);
-        async move {
-            let gone = || ReadError::Unavailable(Fault::new("its threads ended", "the journal", "Open it again"));
-            if sent.is_err() { Err(gone()) } else { answered.await.unwrap_or_else(|_| Err(gone())) }
-        }
-        .boxed()
+        // When nobody takes it, the answer is dropped with it, and that is what is awaited.
+        let _ = jobs.send(Box::new(move || drop(answer.send(work()))));
+        async move { answered.await.ok() }.boxed()
     }
 }
 
