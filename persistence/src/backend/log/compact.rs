@@ -11,6 +11,8 @@ use std::ops::Range;
 
 /// The least number of small segments that are put together although nothing in them was deleted.
 const MANY: usize = 4;
+/// How many segments' bytes are read at once: what is being rewritten takes room beside what is there.
+const AT_ONCE: u64 = 16;
 /// What part of a full segment is small.
 const SMALL: u64 = 8;
 
@@ -41,7 +43,8 @@ pub(crate) fn choose(weights: &[Weight], segment_bytes: u64) -> Option<Range<usi
         let (mut to, mut bytes, mut left) = (from, 0, 0);
         while let Some(weight) = weights.get(to) {
             let eligible = weight.left() * 2 <= weight.bytes || weight.bytes <= segment_bytes / SMALL;
-            if !eligible || left + weight.left() > segment_bytes {
+            let large = bytes > segment_bytes.saturating_mul(AT_ONCE);
+            if !eligible || large || left + weight.left() > segment_bytes {
                 break;
             }
             (bytes, left, to) = (bytes + weight.bytes, left + weight.left(), to + 1);

@@ -152,6 +152,9 @@ impl SegmentHeader {
             previous_end: u64_at(bytes, 40),
             rewritten: (u16_at(bytes, 10) & REWRITTEN != 0).then_some(rewritten),
         };
+        if u16_at(bytes, 10) & !REWRITTEN != 0 {
+            return Err(Damage::Field("it has a mark that this program does not know"));
+        }
         if header.first == 0 || header.last < header.first {
             return Err(Damage::Field("it stands for no segments"));
         }

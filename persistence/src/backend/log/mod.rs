@@ -221,7 +221,7 @@ struct Inner {
 
 /// Opens the journal in the folder `disk`, or creates it if the folder is empty. Blocks while it reads.
 ///
-/// One thread writes, one keeps indexes, and some read ([`Options::readers`]); they end when the journal is closed.
+/// One thread writes, one builds indexes, one gives space back, and some read ([`Options::readers`]); they end with the journal.
 ///
 /// # Errors
 ///
@@ -240,9 +240,20 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<Log, OpenError> {
         thread("journal-read", work)?;
     }
     let (keeper, full) = crossbeam_channel::bounded::<Arc<segment::Segment>>(1);
+    let (wake, woken) = crossbeam_channel::bounded::<()>(1);
+    thread("journal-index", move || {
+        for segment in full {
+            segment.write_index();
+            // One call that waits is enough: it looks at everything.
+            let _ = wake.try_send(());
+        }
+    })?;
     let (store, segment_bytes) = (Arc::clone(&log.inner.store), writer.options.segment_bytes);
-    thread("journal-keep", move || {
-        full.iter().for_each(|segment| writer::keep(&store, &segment, segment_bytes));
+    thread("journal-compact", move || {
+        for () in woken {
+            // What fails is tried again when the next segment is full.
+            let _ = rewrite::compact(&store, segment_bytes, false);
+        }
     })?;
     writer.keeper = Some(keeper);
     thread("journal-write", move || writer.run())?;

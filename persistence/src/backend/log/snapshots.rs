@@ -10,15 +10,15 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use crc32c::{crc32c, crc32c_append};
+use crc32c::crc32c;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 
-use super::format::{Damage, VERSION, u16_at, u32_at, u64_at};
+use super::format::{Damage, VERSION, seal, u16_at, u32_at, u64_at, versioned};
 use super::read::Pool;
 use crate::backend::{Fault, MAX_LABEL_BYTES, ReadError, WriteError};
 use crate::disk::Disk;
@@ -26,7 +26,7 @@ use crate::id::{PersistenceId, Sequence};
 use crate::snapshot::{Loaded, MAX_SNAPSHOT_BYTES, Snapshot, SnapshotStore};
 
 const MAGIC: &[u8; 8] = b"OMNITRNP";
-const HEAD: usize = 44;
+const HEAD: usize = 48;
 /// How many saves may wait.
 const CAPACITY: usize = 64;
 /// How many ids, chosen by their hash, save at the same time.
@@ -46,12 +46,15 @@ struct Inner {
     kept: u32,
     waiting: AtomicUsize,
     stripes: [Mutex<()>; STRIPES],
+    /// Which folders are durable.
+    folders: [AtomicBool; 256],
 }
 
 impl Snapshots {
     pub(crate) fn new(disk: Arc<dyn Disk>, pool: Pool, kept: u32) -> Self {
         let stripes = std::array::from_fn(|_| Mutex::new(()));
-        Self { inner: Arc::new(Inner { disk, pool, kept, waiting: AtomicUsize::new(0), stripes }) }
+        let folders = std::array::from_fn(|_| AtomicBool::new(false));
+        Self { inner: Arc::new(Inner { disk, pool, kept, waiting: AtomicUsize::new(0), stripes, folders }) }
     }
 }
 
@@ -66,6 +69,19 @@ impl Inner {
         format!("{}/{hash:016x}{checksum:08x}-{slot}.snap", Self::folder(id))
     }
 
+    /// Makes the folder of an id durable, the first time that it is used.
+    fn make_folder(&self, id: &PersistenceId) -> io::Result<String> {
+        let folder = Self::folder(id);
+        let known = &self.folders[usize::try_from(id.hash64() >> 56).expect("a byte")];
+        if !known.load(Ordering::Relaxed) {
+            self.disk.create_folder(&folder)?;
+            self.disk.sync_folder("snapshots")?;
+            self.disk.sync_folder("")?;
+            known.store(true, Ordering::Relaxed);
+        }
+        Ok(folder)
+    }
+
     /// What is in a slot: nothing, damage, or a snapshot of `id`.
     fn slot(&self, id: &PersistenceId, slot: u32) -> io::Result<Option<Result<Snapshot, Damage>>> {
         let Some(bytes) = self.disk.whole(&Self::name(id, slot))? else { return Ok(None) };
@@ -75,22 +91,33 @@ impl Inner {
         }
     }
 
+    /// The sequence of what is in a slot, by its head alone; nothing when it is not intact or of another id.
+    fn sequence(&self, id: &PersistenceId, slot: u32) -> io::Result<Option<Sequence>> {
+        let file = match self.disk.open(&Self::name(id, slot)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let bytes = file.bytes(0, HEAD + id.as_str().len())?;
+        let ours = versioned(&bytes, MAGIC, HEAD).is_ok() && &bytes[HEAD..] == id.as_str().as_bytes();
+        Ok(ours.then(|| Sequence::new(u64_at(&bytes, 20))))
+    }
+
     fn save(&self, snapshot: &Snapshot) -> io::Result<()> {
         let id = &snapshot.id;
         let stripe = usize::try_from(id.hash64() % STRIPES as u64).expect("less than the stripes");
         let _alone = self.stripes[stripe].lock();
-        let folder = Self::folder(id);
-        self.disk.create_folder(&folder)?;
+        let folder = self.make_folder(id)?;
         // Where one of the same sequence is; else where nothing intact is; else where the oldest is.
         let mut chosen = (u64::MAX, 0);
         for slot in 0..self.kept {
-            match self.slot(id, slot)? {
-                Some(Ok(there)) if there.sequence == snapshot.sequence => {
+            match self.sequence(id, slot)? {
+                Some(there) if there == snapshot.sequence => {
                     chosen = (0, slot);
                     break;
                 }
-                Some(Ok(there)) => chosen = chosen.min((there.sequence.get().saturating_add(1), slot)),
-                Some(Err(_)) | None => chosen = chosen.min((1, slot)),
+                Some(there) => chosen = chosen.min((there.get().saturating_add(1), slot)),
+                None => chosen = chosen.min((1, slot)),
             }
         }
         self.disk.replace(&folder, &Self::name(id, chosen.1), &encode(snapshot))
@@ -129,8 +156,8 @@ impl Inner {
                 None => {}
             }
         }
-        self.disk.create_folder(&Self::folder(id))?;
-        self.disk.sync_folder(&Self::folder(id))
+        let folder = self.make_folder(id)?;
+        self.disk.sync_folder(&folder)
     }
 }
 
@@ -201,31 +228,24 @@ fn encode(snapshot: &Snapshot) -> Vec<u8> {
     bytes.extend_from_slice(&sequence.get().to_le_bytes());
     bytes.extend_from_slice(&timestamp_ms.to_le_bytes());
     bytes.extend_from_slice(&(state.len() as u64).to_le_bytes());
+    seal(&mut bytes, 0);
     bytes.extend_from_slice(id.as_bytes());
     bytes.extend_from_slice(name.as_bytes());
     bytes.extend_from_slice(state);
-    let checksum = crc32c_append(0, &bytes);
+    let checksum = crc32c(&bytes);
     bytes.extend_from_slice(&checksum.to_le_bytes());
     bytes
 }
 
 fn decode(bytes: &Bytes) -> Result<Snapshot, Damage> {
-    if bytes.len() < HEAD + 4 {
-        return Err(Damage::Short);
-    }
-    if &bytes[..8] != MAGIC {
-        return Err(Damage::NotOurs);
-    }
-    if u16_at(bytes, 8) > VERSION {
-        return Err(Damage::Newer(u16_at(bytes, 8)));
-    }
-    let body = bytes.len() - 4;
+    versioned(bytes, MAGIC, HEAD)?;
+    let body = bytes.len().checked_sub(4).filter(|body| *body >= HEAD).ok_or(Damage::Short)?;
     if crc32c(&bytes[..body]) != u32_at(bytes, body) {
         return Err(Damage::Checksum);
     }
     let (id, name) = (usize::from(u16_at(bytes, 12)), usize::from(u16_at(bytes, 14)));
     let state = u64_at(bytes, 36);
-    if (HEAD + id + name) as u64 + state != body as u64 {
+    if ((HEAD + id + name) as u64).checked_add(state) != Some(body as u64) {
         return Err(Damage::Field("its parts are not as long as it is"));
     }
     let text = |from: usize, size: usize| {

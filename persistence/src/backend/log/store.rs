@@ -110,13 +110,13 @@ impl Store {
         Ok(floor)
     }
 
-    /// Counts the events of `id` up to `to` as dead in the segments where they stand.
-    pub(crate) fn count_dead(&self, id: &PersistenceId, to: u64) -> Result<(), ReadError> {
+    /// Counts the events of `id` behind `from` up to `to` as dead in the segments where they stand.
+    pub(crate) fn count_dead(&self, id: &PersistenceId, from: u64, to: u64) -> Result<(), ReadError> {
         for segment in self.segments().iter() {
-            if let Some(held) = segment.held(id)?.filter(|held| held.first <= to) {
-                let dead = (to - held.first + 1).min(held.count as u64);
-                // Those that were deleted before are counted again: it is an estimate, and what is rewritten is looked at.
-                segment.count_dead((segment.dead() + dead).min(segment.events()?));
+            if let Some(held) = segment.held(id)? {
+                let first = held.first.max(from + 1);
+                let end = (held.first + held.count as u64).min(to.saturating_add(1));
+                segment.count_dead(segment.dead() + end.saturating_sub(first));
             }
         }
         Ok(())

@@ -202,16 +202,15 @@ impl Writer {
         let written = file.write_at(bytes, tail.end).and_then(|()| file.sync());
         written.map_err(|error| Failed::During(fault(error)))?;
         (tail.end, tail.chain, tail.number) = (end, chain, tail.number + 1);
-        let deleted = form.entries.iter().filter_map(|(_, entry)| match entry {
-            Entry::Deletion { id, to, .. } => Some((id.clone(), to.get())),
-            _ => None,
-        });
-        let deleted: Vec<_> = deleted.collect();
-        tail.segment.publish(std::mem::take(&mut form.entries));
-        for (id, to) in deleted {
-            // An estimate; what cannot be read now is counted when the space is given back on demand.
-            let _ = self.store.count_dead(&id, to);
+        let entries = std::mem::take(&mut form.entries);
+        for (_, entry) in &entries {
+            if let Entry::Deletion { id, to, .. } = entry {
+                // A guide for giving space back; what cannot be read now is counted when somebody asks for that.
+                let floor = Store::floor(&self.store.segments(), id);
+                let _ = floor.and_then(|floor| self.store.count_dead(id, floor, to.get()));
+            }
         }
+        self.tail.segment.publish(entries);
         Ok(())
     }
 
@@ -261,7 +260,9 @@ impl Writer {
             None => Some(full),
         };
         if let Some(full) = inline {
-            keep(&self.store, &full, self.options.segment_bytes);
+            full.write_index();
+            // What fails is tried again when the next segment is full.
+            let _ = rewrite::compact(&self.store, self.options.segment_bytes, false);
         }
         Ok(())
     }
@@ -284,13 +285,6 @@ impl Writer {
         lane.epoch = lane.epoch.max(Epoch::new(epoch));
         lane.last = lane.last.max(crate::Ordinal::new(last));
     }
-}
-
-/// What is to be done when a segment is full: its index is written, and what became sparse is rewritten.
-pub(crate) fn keep(store: &Store, full: &Segment, segment_bytes: u64) {
-    full.write_index();
-    // What fails is tried again when the next segment is full.
-    let _ = rewrite::compact(store, segment_bytes, false);
 }
 
 impl Drop for Writer {
