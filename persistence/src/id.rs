@@ -198,9 +198,8 @@ mod tests {
 
     #[test]
     fn the_slice_of_an_id_never_changes() {
-        let slice = |id: &str, slices: u32| {
-            PersistenceId::new(id).unwrap().slice(Slices::new(slices).unwrap()).get()
-        };
+        let slice =
+            |id: &str, slices: u32| PersistenceId::new(id).unwrap().slice(Slices::new(slices).unwrap()).get();
         // Written down when the format was made: another value here loses every journal there is.
         assert_eq!(
             [slice("account-17", 256), slice("a", 256), slice("ä", 65_536), slice("x", 1)],

@@ -65,9 +65,5 @@ pub trait SnapshotStore: Send + Sync + 'static {
     /// # Errors
     ///
     /// [`WriteError::Full`], [`WriteError::Unavailable`]: some may be left.
-    fn delete_to(
-        &self,
-        id: &PersistenceId,
-        to: Sequence,
-    ) -> BoxFuture<'static, Result<(), WriteError>>;
+    fn delete_to(&self, id: &PersistenceId, to: Sequence) -> BoxFuture<'static, Result<(), WriteError>>;
 }

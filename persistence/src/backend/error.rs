@@ -74,7 +74,9 @@ impl std::error::Error for Fault {}
 #[non_exhaustive]
 pub enum WriteError {
     /// Somebody else took over the slice. Trying again never succeeds: stop, or claim the slice anew.
-    #[error("{slice} belongs to epoch {current} now, and this came from epoch {given}: its owner has to stop")]
+    #[error(
+        "{slice} belongs to epoch {current} now, and this came from epoch {given}: its owner has to stop"
+    )]
     StaleEpoch {
         /// The slice.
         slice: Slice,
@@ -112,7 +114,9 @@ pub enum WriteError {
         slices: u32,
     },
     /// Trying again never succeeds.
-    #[error("{what} is too large: {size}, and the limit is {limit}: split it, or keep what is large elsewhere")]
+    #[error(
+        "{what} is too large: {size}, and the limit is {limit}: split it, or keep what is large elsewhere"
+    )]
     TooLarge {
         /// What is too large.
         what: &'static str,

@@ -157,7 +157,9 @@ impl Controls {
     /// A crash: what waits is forgotten, and whoever waits for it is told that it may have happened.
     pub fn crash(&self) {
         let forgotten = std::mem::take(&mut self.shared.lock().waiting);
-        forgotten.into_iter().for_each(|waiting| waiting.fail(unknown()));
+        for waiting in forgotten {
+            waiting.fail(unknown());
+        }
     }
 }
 
@@ -242,7 +244,9 @@ impl Durable {
         let kept = stream.events.split_off(&delete.to.plus(1));
         let gone = std::mem::replace(&mut stream.events, kept);
         let state = self.slices.entry(delete.slice).or_default();
-        gone.values().for_each(|event| drop(state.order.remove(&event.ordinal)));
+        for event in gone.values() {
+            state.order.remove(&event.ordinal);
+        }
         Ok(())
     }
 
@@ -284,9 +288,13 @@ impl JournalBackend for Memory {
     fn read_slice(&self, query: SliceQuery) -> BoxStream<'static, Result<Recorded, ReadError>> {
         chunks(Arc::clone(&self.shared), query.after, move |durable, after| {
             let Some(state) = durable.slices.get(&query.slice) else { return Vec::new() };
-            let tagged =
-                |event: &&Recorded| query.tag.as_ref().is_none_or(|tag| event.event.tags.iter().any(|t| t == tag));
-            let behind = state.order.range(after.plus(1)..).map(|(_, (id, sequence))| &durable.ids[id].events[sequence]);
+            let tagged = |event: &&Recorded| {
+                query.tag.as_ref().is_none_or(|tag| event.event.tags.iter().any(|t| t == tag))
+            };
+            let behind = state
+                .order
+                .range(after.plus(1)..)
+                .map(|(_, (id, sequence))| &durable.ids[id].events[sequence]);
             let chunk: Vec<_> = behind.filter(tagged).take(CHUNK).cloned().collect();
             *after = chunk.last().map_or(*after, |event| event.ordinal);
             chunk

@@ -73,7 +73,7 @@ pub async fn what_is_submitted_without_waiting_arrives_in_order<S: Storage>(crea
     let ids = [id("a"), id("b"), id("c")];
     let epoch = it.claim(&ids[0]).await;
     let waiting: Vec<_> =
-        (0..999).map(|n| it.append(epoch, &ids[n as usize % 3], n / 3, vec![event(n)])).collect();
+        (0..999).zip(ids.iter().cycle()).map(|(n, id)| it.append(epoch, id, n / 3, vec![event(n)])).collect();
     let answers = join_all(waiting).await;
     let ordinals: Vec<_> =
         answers.into_iter().map(|answer| answer.expect("a healthy journal appends").ordinal).collect();

@@ -48,7 +48,7 @@ pub async fn a_crash_loses_nothing_acknowledged<S: Storage>(create: impl Fn(Slic
         if !storage.crash() {
             return false;
         }
-        let answers = waiting.into_iter().map(|answer| answer.now_or_never());
+        let answers = waiting.into_iter().map(FutureExt::now_or_never);
         let confirmed = answers.take_while(|answer| matches!(answer, Some(Ok(_)))).count() as u64;
         drop(it);
         let it = Subject::open(&mut storage).await;

@@ -23,8 +23,7 @@ pub async fn a_range_has_both_its_ends<S: Storage>(create: impl Fn(Slices) -> S)
         #[expect(clippy::reversed_empty_ranges, reason = "nothing is expected")]
         (4, 3, 1..=0),
     ] {
-        let found: Vec<u64> =
-            it.range(&a, from, to).await.iter().map(|event| event.sequence.get()).collect();
+        let found: Vec<u64> = it.range(&a, from, to).await.iter().map(|event| event.sequence.get()).collect();
         assert_eq!(found, expected.collect::<Vec<_>>(), "from {from} to {to}");
     }
     assert_eq!(it.events(&none).await, []);
@@ -35,24 +34,25 @@ pub async fn a_range_has_both_its_ends<S: Storage>(create: impl Fn(Slices) -> S)
 pub async fn a_slice_is_read_in_order_and_by_tag<S: Storage>(create: impl Fn(Slices) -> S) {
     let mut storage = create(slices(2));
     let it = Subject::open(&mut storage).await;
-    let of = |slice| (0..).map(|n| id(&format!("id-{n}"))).filter(move |id| id.slice(slices(2)).get() == slice);
+    let of =
+        |slice| (0..).map(|n| id(&format!("id-{n}"))).filter(move |id| id.slice(slices(2)).get() == slice);
     let mut expected = [Vec::new(), Vec::new()];
     for slice in 0..2 {
         let ids: Vec<PersistenceId> = of(slice).take(3).collect();
         let epoch = it.claim(&ids[0]).await;
-        for n in 0..150_u64 {
+        for (n, id) in (0..150_u64).zip(ids.iter().cycle()) {
             let mut event = event(n);
             if n % 10 == 0 {
                 event = event.tag("round").tag("other");
             }
-            let id = &ids[n as usize % 3];
             let appended = it.append(epoch, id, n / 3, vec![event]).await.expect("a healthy journal appends");
             expected[slice as usize].push((appended.ordinal, id.clone(), appended.sequence));
         }
     }
     for (slice, expected) in (0..2).map(Slice::new).zip(&expected) {
         let found = it.slice_events(slice, None, Ordinal::ZERO).await;
-        let found: Vec<_> = found.into_iter().map(|event| (event.ordinal, event.id, event.sequence)).collect();
+        let found: Vec<_> =
+            found.into_iter().map(|event| (event.ordinal, event.id, event.sequence)).collect();
         assert_eq!(&found, expected);
         let rest = it.slice_events(slice, None, expected[99].0).await;
         assert_eq!((rest.len(), rest[0].ordinal), (50, expected[100].0));

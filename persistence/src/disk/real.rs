@@ -41,7 +41,8 @@ impl Disk for Real {
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(self.path(name))?;
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(self.path(name))?;
         Ok(Arc::new(RealFile(file)))
     }
 

@@ -117,7 +117,10 @@ impl Sim {
             read_only: false,
             fuse: None,
         };
-        Self { shared: Arc::new(Shared { state: Mutex::new(state), syncs_released: Condvar::new() }), life: 0 }
+        Self {
+            shared: Arc::new(Shared { state: Mutex::new(state), syncs_released: Condvar::new() }),
+            life: 0,
+        }
     }
 
     /// The disk as the machine sees it that is started now.
@@ -373,9 +376,9 @@ impl Disk for Sim {
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        self.change(&mut |state| match state.names.contains_key(name) {
-            true => Ok(Change::Remove(name.to_owned())),
-            false => Err(io::ErrorKind::NotFound.into()),
+        self.change(&mut |state| {
+            let there = state.names.contains_key(name);
+            if there { Ok(Change::Remove(name.to_owned())) } else { Err(io::ErrorKind::NotFound.into()) }
         })
     }
 
@@ -531,9 +534,10 @@ impl DiskFile for SimFile {
             state.failing_syncs = state.failing_syncs.saturating_sub(1);
             let Some(contents) = state.files.get_mut(&file) else { return Ok(()) };
             for write in std::mem::take(&mut contents.unsynced) {
-                match failing {
-                    true => write.partly(&mut contents.durable, &mut state.random),
-                    false => write.apply(&mut contents.durable),
+                if failing {
+                    write.partly(&mut contents.durable, &mut state.random);
+                } else {
+                    write.apply(&mut contents.durable);
                 }
             }
             if failing { Err(io::Error::other("the device failed")) } else { Ok(()) }
@@ -578,7 +582,7 @@ mod tests {
             outcomes.insert(sectors);
         }
         for expected in [[2, 2, 3, 3], [1, 1, 1, 1], [2, 2, 1, 1], [1, 1, 3, 3], [1, 2, 1, 1]] {
-            assert!(outcomes.contains(&expected.to_vec()), "never saw {expected:?}");
+            assert!(outcomes.contains(expected.as_slice()), "never saw {expected:?}");
         }
     }
 

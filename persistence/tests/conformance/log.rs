@@ -9,7 +9,6 @@ use omnitron_persistence::Slices;
 use omnitron_persistence::backend::JournalBackend;
 use omnitron_persistence::backend::log::{self, Log, Options};
 use omnitron_persistence::conformance::{self, Storage};
-use omnitron_persistence::disk::Disk;
 use omnitron_persistence::disk::real::Real;
 use omnitron_persistence::disk::sim::Sim;
 
@@ -24,15 +23,6 @@ struct Files {
     open: Option<Log>,
 }
 
-impl Files {
-    fn disk(&self) -> Arc<dyn Disk> {
-        match &self.place {
-            Place::Folder(folder) => Arc::new(Real::new(folder).unwrap()),
-            Place::Simulated(disk) => Arc::new(disk.boot()),
-        }
-    }
-}
-
 impl Drop for Files {
     fn drop(&mut self) {
         if let Place::Folder(folder) = &self.place {
@@ -43,7 +33,12 @@ impl Drop for Files {
 
 impl Storage for Files {
     fn open(&mut self) -> BoxFuture<'_, Arc<dyn JournalBackend>> {
-        let log = log::open(self.disk(), self.options.clone()).expect("a healthy journal opens");
+        let options = self.options.clone();
+        let log = match &self.place {
+            Place::Folder(folder) => log::open(Real::new(folder).unwrap(), options),
+            Place::Simulated(disk) => log::open(disk.boot(), options),
+        };
+        let log = log.expect("a healthy journal opens");
         self.open = Some(log.clone());
         let journal: Arc<dyn JournalBackend> = Arc::new(log);
         std::future::ready(journal).boxed()

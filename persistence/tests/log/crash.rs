@@ -191,10 +191,11 @@ impl World {
                 waiting.push(Waiting::Delete(which, to.min(believed[which]), journal.log.delete_to(delete)));
                 continue;
             }
-            let events: Vec<u64> = (0..1 + self.random.below(4)).map(|n| self.next + n).collect();
+            let events: Vec<u64> = (0..=self.random.below(4)).map(|n| self.next + n).collect();
             self.next += 4;
             let expected = Sequence::new(believed[which]);
-            let append = Append { slice, epoch, id, expected, events: events.iter().copied().map(event).collect() };
+            let append =
+                Append { slice, epoch, id, expected, events: events.iter().copied().map(event).collect() };
             let behind = believed[which];
             believed[which] += events.len() as u64;
             waiting.push(Waiting::Append(which, behind, events, journal.log.append(append)));
@@ -206,9 +207,11 @@ impl World {
     fn answered(&mut self, waiting: Vec<Waiting>) -> Result<(), String> {
         for waiting in waiting {
             let (which, deed, answer) = match waiting {
-                Waiting::Append(which, behind, events, answer) => {
-                    (which, Deed::Events(behind, events), answer.now_or_never().map(|answer| answer.map(drop)))
-                }
+                Waiting::Append(which, behind, events, answer) => (
+                    which,
+                    Deed::Events(behind, events),
+                    answer.now_or_never().map(|answer| answer.map(drop)),
+                ),
                 Waiting::Delete(which, to, answer) => (which, Deed::Deletion(to), answer.now_or_never()),
             };
             let truth = &mut self.truth[which];
@@ -220,7 +223,8 @@ impl World {
                 }
                 Err(WriteError::Unknown(_)) => truth.possible.push(deed),
                 Err(WriteError::Unavailable(_) | WriteError::UnexpectedSequence { .. }) => {}
-                Err(WriteError::StaleEpoch { given, current, .. }) if given < current || given == Epoch::ZERO => {}
+                Err(WriteError::StaleEpoch { given, current, .. })
+                    if given < current || given == Epoch::ZERO => {}
                 Err(other) => return Err(format!("an answer that cannot be: {other}")),
             }
         }
@@ -270,7 +274,9 @@ fn run(seed: u64) -> Result<(), String> {
 }
 
 fn number_of(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is no number")))
+    std::env::var(variable)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is no number")))
 }
 
 #[test]
@@ -281,7 +287,9 @@ fn nothing_acknowledged_is_lost_and_nothing_is_there_by_halves() {
     };
     for seed in seeds {
         if let Err(error) = run(seed) {
-            panic!("seed {seed}: {error}\nOMNITRON_SIM_SEED={seed} cargo test -p omnitron-persistence --test log crash");
+            panic!(
+                "seed {seed}: {error}\nOMNITRON_SIM_SEED={seed} cargo test -p omnitron-persistence --test log crash"
+            );
         }
     }
 }

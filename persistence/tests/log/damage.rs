@@ -112,7 +112,10 @@ impl Sample {
             let closed = self.closed && files.get("checkpoint") == self.files.get("checkpoint");
             assert!(!closed, "{what}: the checkpoint tells that something is missing, and nobody said so");
             let torn = journal.log.torn_end();
-            assert!(torn.is_some() || self.nothing_stands_behind(files), "{what}: nobody said that something is missing");
+            assert!(
+                torn.is_some() || self.nothing_stands_behind(files),
+                "{what}: nobody said that something is missing"
+            );
             return Outcome::Cut;
         }
         if unreadable { Outcome::UnreadableInPart } else { Outcome::Whole }
@@ -120,7 +123,9 @@ impl Sample {
 
     /// The limit: when all of the last batches is gone without a trace, the end looks as it did before they were written.
     fn nothing_stands_behind(&self, files: &Files) -> bool {
-        let changed = files.iter().filter(|(name, bytes)| name.ends_with(".log") && self.files.get(*name) != Some(bytes));
+        let changed = files
+            .iter()
+            .filter(|(name, bytes)| name.ends_with(".log") && self.files.get(*name) != Some(bytes));
         changed.into_iter().all(|(name, bytes)| {
             let before = &self.files[name];
             let first = bytes.iter().zip(before).position(|(new, old)| new != old).unwrap_or(bytes.len());
@@ -194,7 +199,11 @@ fn every_zeroed_page_is_noticed() {
 #[test]
 fn damage_in_full_segments_and_their_indexes_is_noticed_or_mended() {
     let sample = sample(4096, 60, true);
-    assert!(sample.files.keys().filter(|name| name.ends_with(".idx")).count() >= 2, "{:?}", sample.files.keys());
+    assert!(
+        sample.files.keys().filter(|name| name.ends_with(".idx")).count() >= 2,
+        "{:?}",
+        sample.files.keys()
+    );
     let flipped = sample.try_all(|_, bytes| flips(bytes, 13));
     assert!(flipped[&Outcome::UnreadableInPart] > 100, "{flipped:?}");
     assert!(flipped[&Outcome::Whole] > 100, "an index is built anew: {flipped:?}");

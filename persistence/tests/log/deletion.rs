@@ -87,7 +87,11 @@ fn the_journal_gives_space_back_by_itself() {
         }
     }
     let files = disk.contents().len();
-    assert!(log_bytes(&disk) < 120_000, "3000 events were written, 15 are left, and they take {}", log_bytes(&disk));
+    assert!(
+        log_bytes(&disk) < 120_000,
+        "3000 events were written, 15 are left, and they take {}",
+        log_bytes(&disk)
+    );
     assert!(files < 30, "{files} files");
     for id in [id("a"), id("b"), id("c")] {
         expect(&journal, &id, 996, 1000);

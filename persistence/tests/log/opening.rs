@@ -1,7 +1,6 @@
 //! Whose folder is it, who may open it, and what does a journal say that it cannot?
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use futures_util::FutureExt;
 use omnitron_persistence::backend::log::{self, OpenError, Options};
@@ -30,7 +29,7 @@ fn a_second_owner_is_refused_until_the_first_has_closed() {
 #[tokio::test]
 async fn in_a_folder_of_the_machine_too() {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("lock-{}", std::process::id()));
-    let open = || log::open(Arc::new(Real::new(&folder).unwrap()), Options::default());
+    let open = || log::open(Real::new(&folder).unwrap(), Options::default());
     let first = open().unwrap();
     assert!(matches!(open().map(drop), Err(OpenError::Locked(_))));
     first.close().await;
@@ -164,7 +163,10 @@ fn a_failed_sync_gives_up_the_file_and_goes_on_in_the_next() {
     let epoch = journal.claim(slice).unwrap();
     disk.fail_syncs(1);
     let refused = journal.append(epoch, &a, 0, vec![event(1)]);
-    assert!(matches!(refused, Err(WriteError::Unavailable(_))), "the next segment says that it is not there: {refused:?}");
+    assert!(
+        matches!(refused, Err(WriteError::Unavailable(_))),
+        "the next segment says that it is not there: {refused:?}"
+    );
     journal.append(epoch, &a, 0, vec![event(2)]).unwrap();
     assert!(disk.contents().contains_key("0000000002.log"));
     disk.fail_syncs(2); // of the batch, and of the next segment
@@ -177,7 +179,7 @@ fn a_failed_sync_gives_up_the_file_and_goes_on_in_the_next() {
 #[tokio::test]
 async fn what_waits_during_one_sync_becomes_the_next_batch() {
     let disk = Sim::new(1);
-    let log = log::open(Arc::new(disk.clone()), options().segment_bytes(1 << 20)).unwrap();
+    let log = log::open(disk.clone(), options().segment_bytes(1 << 20)).unwrap();
     let a = id("a");
     let slice = a.slice(log.slices());
     let epoch = log.claim(slice).await.unwrap();

@@ -64,7 +64,10 @@ fn a_damaged_one_is_reported_and_the_one_before_is_found() {
     store.save(snapshot(2)).now_or_never().unwrap().unwrap();
     journal.close();
     let files = disk.contents();
-    let newer = files.iter().find(|(_, bytes)| bytes.ends_with(&files.values().last().unwrap()[2000..])).map(|(name, _)| name);
+    let newer = files
+        .iter()
+        .find(|(_, bytes)| bytes.ends_with(&files.values().last().unwrap()[2000..]))
+        .map(|(name, _)| name);
     let newer = newer.expect("the newer one is the second slot").clone();
     for byte in 0..files[&newer].len() {
         let disk = Sim::with(1, &files);

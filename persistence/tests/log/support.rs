@@ -1,7 +1,5 @@
 //! What the stories about the log share.
 
-use std::sync::Arc;
-
 use futures_util::{FutureExt, StreamExt};
 use omnitron_persistence::backend::log::{self, Log, OpenError, Options, Writer};
 use omnitron_persistence::backend::{Append, Appended, JournalBackend, ReadError, SliceQuery, WriteError};
@@ -30,7 +28,11 @@ impl Random {
 }
 
 pub(crate) fn options() -> Options {
-    Options::default().slices(Slices::new(2).unwrap()).identity(0xfeed_beef_0123_4567).segment_bytes(4096).readers(0)
+    Options::default()
+        .slices(Slices::new(2).unwrap())
+        .identity(0xfeed_beef_0123_4567)
+        .segment_bytes(4096)
+        .readers(0)
 }
 
 /// A journal without threads: what is submitted is written by [`settle`](Self::settle).
@@ -41,7 +43,7 @@ pub(crate) struct Journal {
 
 impl Journal {
     pub(crate) fn open(disk: &Sim, options: Options) -> Result<Self, OpenError> {
-        let (log, writer) = log::open_driven(Arc::new(disk.boot()), options)?;
+        let (log, writer) = log::open_driven(disk.boot(), options)?;
         Ok(Self { log, writer })
     }
 
@@ -66,7 +68,13 @@ impl Journal {
         expected: u64,
         events: Vec<NewEvent>,
     ) -> Result<Appended, WriteError> {
-        let append = Append { slice: self.slice(id), epoch, id: id.clone(), expected: Sequence::new(expected), events };
+        let append = Append {
+            slice: self.slice(id),
+            epoch,
+            id: id.clone(),
+            expected: Sequence::new(expected),
+            events,
+        };
         let appended = self.log.append(append);
         self.settle();
         appended.now_or_never().expect("it is settled")

@@ -7,7 +7,7 @@ use super::format::{Damage, VERSION, seal, u32_at, u64_at, versioned};
 
 /// The name of its file.
 pub(crate) const NAME: &str = "checkpoint";
-const MAGIC: &[u8; 8] = b"OMNITRNC";
+const MAGIC: [u8; 8] = *b"OMNITRNC";
 const BYTES: usize = 48;
 
 /// A place in the journal before which everything is durable.
@@ -25,7 +25,7 @@ pub(crate) struct Checkpoint {
 impl Checkpoint {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(BYTES);
-        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&VERSION.to_le_bytes());
         bytes.extend_from_slice(&[0; 2]);
         bytes.extend_from_slice(&self.segment.to_le_bytes());

@@ -32,7 +32,8 @@ impl Weight {
             return self.bytes;
         }
         let live = self.events.saturating_sub(self.dead);
-        u64::try_from(u128::from(self.bytes) * u128::from(live) / u128::from(self.events)).unwrap_or(self.bytes)
+        u64::try_from(u128::from(self.bytes) * u128::from(live) / u128::from(self.events))
+            .unwrap_or(self.bytes)
     }
 }
 

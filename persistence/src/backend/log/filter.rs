@@ -5,7 +5,7 @@
 
 /// The bytes of a block.
 pub(crate) const BLOCK: usize = 64;
-const BITS: u32 = BLOCK as u32 * 8;
+const BITS: usize = BLOCK * 8;
 const IDS_PER_BLOCK: usize = 42;
 const PROBES: u32 = 6;
 
@@ -35,7 +35,7 @@ pub(crate) fn may_hold(block: &[u8], hash: u64) -> bool {
 fn bits(hash: u64) -> impl Iterator<Item = usize> {
     // The upper bits chose the block; a multiplication spreads what the lower ones still have to say.
     let spread = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (0..PROBES).map(move |probe| ((spread >> (10 * probe)) as u32 % BITS) as usize)
+    (0..PROBES).map(move |probe| (spread >> (10 * probe) & 0x3ff) as usize % BITS)
 }
 
 #[cfg(test)]

@@ -22,8 +22,8 @@ pub(crate) const BATCH_BYTES: usize = 40;
 /// Where batches may start.
 pub(crate) const ALIGNMENT: usize = 8;
 
-const IDENTITY_MAGIC: &[u8; 8] = b"OMNITRNJ";
-const SEGMENT_MAGIC: &[u8; 8] = b"OMNITRNS";
+const IDENTITY_MAGIC: [u8; 8] = *b"OMNITRNJ";
+const SEGMENT_MAGIC: [u8; 8] = *b"OMNITRNS";
 const BATCH_MAGIC: u32 = u32::from_le_bytes(*b"BTCH");
 /// The most bytes of a batch's body: a full batch and the largest append. A length beyond it is damage, and nothing is reserved for it.
 pub(crate) const MAX_BODY_BYTES: u32 = 64 << 20;
@@ -68,7 +68,7 @@ pub(crate) struct Identity {
 impl Identity {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(IDENTITY_BYTES);
-        bytes.extend_from_slice(IDENTITY_MAGIC);
+        bytes.extend_from_slice(&IDENTITY_MAGIC);
         bytes.extend_from_slice(&VERSION.to_le_bytes());
         bytes.extend_from_slice(&[0; 2]);
         bytes.extend_from_slice(&self.slices.to_le_bytes());
@@ -117,7 +117,7 @@ impl SegmentHeader {
         let none = Rewritten { original_chain: 0, end: 0, chain: 0, next_batch: 0 };
         let rewritten = self.rewritten.unwrap_or(none);
         let mut bytes = Vec::with_capacity(SEGMENT_BYTES);
-        bytes.extend_from_slice(SEGMENT_MAGIC);
+        bytes.extend_from_slice(&SEGMENT_MAGIC);
         bytes.extend_from_slice(&VERSION.to_le_bytes());
         bytes.extend_from_slice(&if self.rewritten.is_some() { REWRITTEN } else { 0 }.to_le_bytes());
         bytes.extend_from_slice(&self.first.to_le_bytes());
@@ -235,11 +235,11 @@ pub(crate) fn unsealed(bytes: &[u8], salt: u64) -> Result<(), Damage> {
 }
 
 /// The first `size` bytes, when they start with `magic` and a version that can be read, and the checksum matches.
-pub(crate) fn versioned<'a>(bytes: &'a [u8], magic: &[u8; 8], size: usize) -> Result<&'a [u8], Damage> {
+pub(crate) fn versioned(bytes: &[u8], magic: [u8; 8], size: usize) -> Result<&[u8], Damage> {
     if bytes.len() < 10 {
         return Err(Damage::Short);
     }
-    if &bytes[..8] != magic {
+    if bytes[..8] != magic {
         return Err(Damage::NotOurs);
     }
     // A newer version may be of any size, so its checksum cannot be checked: it is named, and nothing else is believed.

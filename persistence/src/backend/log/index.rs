@@ -18,7 +18,7 @@ use crate::backend::IdQuery;
 use crate::disk::{Disk, DiskFile};
 use crate::id::{PersistenceId, Slice};
 
-const MAGIC: &[u8; 8] = b"OMNITRNI";
+const MAGIC: [u8; 8] = *b"OMNITRNI";
 const PAGE: usize = 4096;
 /// What fits into a page beside its checksum.
 const DATA: usize = PAGE - 4;
@@ -150,7 +150,7 @@ pub(crate) fn encode(table: &Table, subject: &Subject) -> Vec<u8> {
     };
     let size = usize::try_from(sections.starts()[8]).expect("an index is smaller than memory");
     let mut out = Vec::with_capacity(size);
-    out.extend_from_slice(MAGIC);
+    out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&VERSION.to_le_bytes());
     out.extend_from_slice(&[0; 2]);
     out.extend_from_slice(&subject.first.to_le_bytes());

@@ -226,7 +226,7 @@ struct Inner {
 /// # Errors
 ///
 /// [`OpenError`]; nothing was changed.
-pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<Log, OpenError> {
+pub fn open(disk: impl Disk, options: Options) -> Result<Log, OpenError> {
     let (pool, work) = if options.readers > 0 {
         let (pool, work) = Pool::new();
         (pool, Some(work))
@@ -234,7 +234,7 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<Log, OpenError> {
         (Pool::inline(), None)
     };
     let readers = options.readers;
-    let (log, mut writer) = build(disk, options, pool)?;
+    let (log, mut writer) = build(Arc::new(disk), options, pool)?;
     for _ in 0..readers {
         let work = work.clone().expect("there are readers, so there is work for them");
         thread("journal-read", work)?;
@@ -265,8 +265,8 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<Log, OpenError> {
 /// # Errors
 ///
 /// [`OpenError`]; nothing was changed.
-pub fn open_driven(disk: Arc<dyn Disk>, options: Options) -> Result<(Log, Writer), OpenError> {
-    build(disk, options, Pool::inline())
+pub fn open_driven(disk: impl Disk, options: Options) -> Result<(Log, Writer), OpenError> {
+    build(Arc::new(disk), options, Pool::inline())
 }
 
 fn build(disk: Arc<dyn Disk>, options: Options, pool: Pool) -> Result<(Log, Writer), OpenError> {
@@ -293,7 +293,10 @@ fn build(disk: Arc<dyn Disk>, options: Options, pool: Pool) -> Result<(Log, Writ
     Ok((Log { inner: Arc::new(inner) }, writer))
 }
 
-#[expect(clippy::disallowed_methods, reason = "the threads of a journal, which works without a system of actors")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the threads of a journal, which works without a system of actors"
+)]
 fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), OpenError> {
     let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(work);
     spawned.map(drop).map_err(|error| {
@@ -346,7 +349,9 @@ impl Log {
         let inner = &*self.inner;
         let submitted = check.and_then(|()| inner.send(bytes, command));
         match submitted {
-            Ok(answered) => async move { answered.await.unwrap_or_else(|_| Err(WriteError::Unknown(gone()))) }.boxed(),
+            Ok(answered) => {
+                async move { answered.await.unwrap_or_else(|_| Err(WriteError::Unknown(gone()))) }.boxed()
+            }
             Err(error) => std::future::ready(Err(error)).boxed(),
         }
     }

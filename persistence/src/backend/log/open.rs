@@ -16,7 +16,6 @@ use super::form::Lanes;
 use super::format::{Damage, Identity, Rewritten, SEGMENT_BYTES, SegmentHeader};
 use super::segment::{self, Segment, file_name, index_name};
 use super::store::{Context, Store};
-use super::table::Table;
 use super::writer::{Tail, Writer};
 use super::{OpenError, Options, TornEnd};
 use crate::backend::{Fault, ReadError};
@@ -57,17 +56,16 @@ pub(crate) fn open(disk: Arc<dyn Disk>, options: &Options) -> Result<Opened, Ope
     })?;
     let names = disk.list("").map_err(|error| unavailable(&*disk, "", &error))?;
     // Files that were never finished carry their name only once they are.
-    for name in names.iter().filter(|name| name.ends_with(".new")) {
+    for name in names.iter().filter(|name| unfinished(name)) {
         disk.remove(name).map_err(|error| unavailable(&*disk, name, &error))?;
     }
     let identity = match disk.whole(IDENTITY).map_err(|error| unavailable(&*disk, IDENTITY, &error))? {
         Some(bytes) => Identity::decode(&bytes).map_err(|damage| refused(&*disk, IDENTITY, damage, 0))?,
         None => create(&*disk, &names, options)?,
     };
-    let slices = Slices::new(identity.slices).ok_or_else(|| {
-        refused(&*disk, IDENTITY, Damage::Field("the number of slices is impossible"), 0)
-    })?;
-    let context = Arc::new(Context::new(Arc::clone(&disk), identity.journal, slices, options.filter_bytes));
+    let slices = Slices::new(identity.slices)
+        .ok_or_else(|| refused(&*disk, IDENTITY, Damage::Field("the number of slices is impossible"), 0))?;
+    let context = Arc::new(Context::new(disk, identity.journal, slices, options.filter_bytes));
     let found = find(&context)?;
     let checkpoint = witness(&context)?;
     recover(context, found, checkpoint, lock)
@@ -76,9 +74,10 @@ pub(crate) fn open(disk: Arc<dyn Disk>, options: &Options) -> Result<Opened, Ope
 /// Creates an empty journal: a segment first, so that a journal without one is known to have lost it.
 fn create(disk: &dyn Disk, names: &[String], options: &Options) -> Result<Identity, OpenError> {
     let first = file_name(1);
-    let ours = |name: &String| *name == LOCK || *name == first || name.ends_with(".new");
+    let ours = |name: &String| *name == LOCK || *name == first || unfinished(name);
     if let Some(other) = names.iter().find(|name| !ours(name)) {
-        let what = "the folder holds other things, and no file `journal` which would say that it is a journal";
+        let what =
+            "the folder holds other things, and no file `journal` which would say that it is a journal";
         return Err(OpenError::Foreign(Fault::new(what, disk.place(other), OWN_FOLDER)));
     }
     // A first segment without a journal is what a crash leaves here, unless there is something in it.
@@ -208,7 +207,6 @@ fn recover(
     for (slice, lane) in &scanned.table.slices {
         Writer::note(&mut lanes, *slice, lane.epoch, lane.last);
     }
-    let Table { .. } = &scanned.table;
     let mut allocated = file.size().map_err(|error| unavailable(&*disk, &name, &error))?;
     if let Some(start) = scanned.last {
         // It is whole, but a crash of the process alone may have left it unsynced, and a sync that failed before may have left it looking clean: so it is
@@ -223,9 +221,13 @@ fn recover(
     let segment = Arc::new(segment);
     segments.push(Arc::clone(&segment));
     let broken = torn.as_ref().map(|torn| Fault::new("its end was torn", &torn.file, RESTORE).at(end));
-    let tail =
-        Tail { segment, end, chain: scanned.scan.chain, number: scanned.scan.number, allocated };
+    let tail = Tail { segment, end, chain: scanned.scan.chain, number: scanned.scan.number, allocated };
     Ok(Opened { store: Store::new(context, segments), tail, lanes, torn, lock, broken })
+}
+
+/// Whether it is a file that carries its name only once it is finished.
+fn unfinished(name: &str) -> bool {
+    name.strip_suffix(".new").is_some()
 }
 
 /// Damage that stands in the way.

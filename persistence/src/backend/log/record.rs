@@ -260,16 +260,11 @@ mod tests {
         ("[a-zä]{1,9}", any::<u32>(), any::<u64>(), any::<u64>(), any::<bool>()).prop_map(
             |(id, slice, a, b, claim)| {
                 let (slice, epoch) = (Slice::new(slice), Epoch::new(a));
-                match claim {
-                    true => Record::Claim { slice, epoch, ordinal: Ordinal::new(b) },
-                    false => Record::Deletion {
-                        slice,
-                        epoch,
-                        id: PersistenceId::new(id).unwrap(),
-                        to: Sequence::new(b),
-                        highest: Sequence::new(a ^ b),
-                    },
+                if claim {
+                    return Record::Claim { slice, epoch, ordinal: Ordinal::new(b) };
                 }
+                let id = PersistenceId::new(id).unwrap();
+                Record::Deletion { slice, epoch, id, to: Sequence::new(b), highest: Sequence::new(a ^ b) }
             },
         )
     }

@@ -57,9 +57,8 @@ impl Scan {
             Ok(header) => header,
             Err(damage) => return Next::Broken(damage),
         };
-        let links = header.segment == self.segment
-            && header.number == self.number
-            && header.previous == self.chain;
+        let links =
+            header.segment == self.segment && header.number == self.number && header.previous == self.chain;
         if links {
             Next::Batch(header)
         } else {

@@ -282,14 +282,13 @@ impl Segment {
     /// What it holds of a slice.
     pub(crate) fn lane(&self, slice: Slice) -> Result<Option<LaneHeld>, ReadError> {
         self.ask(|index| match index {
-            Index::Table(table) => Ok(table.slices.get(&slice).map(|lane| LaneHeld {
-                last: lane.last,
-                count: lane.events.len(),
-            })),
-            Index::File(index) => Ok(index.slice(slice)?.map(|lane| LaneHeld {
-                last: lane.last,
-                count: lane.count,
-            })),
+            Index::Table(table) => Ok(table
+                .slices
+                .get(&slice)
+                .map(|lane| LaneHeld { last: lane.last, count: lane.events.len() })),
+            Index::File(index) => {
+                Ok(index.slice(slice)?.map(|lane| LaneHeld { last: lane.last, count: lane.count }))
+            }
         })
     }
 
@@ -437,7 +436,9 @@ pub(crate) fn scan(
     let place = context.disk.place(&file_name(header.first));
     let Walked { scan, last, broken } = walk(context, file, header, end, &mut |offset, record| {
         table.add(offset, Entry::from(&record)).map_err(|what| {
-            ReadError::Corrupt(Fault::new(format!("a record does not fit: {what}"), &place, RESTORE).at(offset.into()))
+            ReadError::Corrupt(
+                Fault::new(format!("a record does not fit: {what}"), &place, RESTORE).at(offset.into()),
+            )
         })
     })?;
     Ok(Scanned { scan, table, last, broken })
@@ -518,7 +519,12 @@ fn later(
 }
 
 /// How many bytes behind `from` are not zero, counted up to the last of them.
-pub(crate) fn rest(context: &Context, file: &Arc<dyn DiskFile>, first: u32, from: u64) -> Result<u64, ReadError> {
+pub(crate) fn rest(
+    context: &Context,
+    file: &Arc<dyn DiskFile>,
+    first: u32,
+    from: u64,
+) -> Result<u64, ReadError> {
     let place = context.disk.place(&file_name(first));
     let (mut at, mut last) = (from, from);
     loop {

@@ -25,13 +25,14 @@ use crate::disk::Disk;
 use crate::id::{PersistenceId, Sequence};
 use crate::snapshot::{Loaded, MAX_SNAPSHOT_BYTES, Snapshot, SnapshotStore};
 
-const MAGIC: &[u8; 8] = b"OMNITRNP";
+const MAGIC: [u8; 8] = *b"OMNITRNP";
 const HEAD: usize = 48;
 /// How many saves may wait.
 const CAPACITY: usize = 64;
 /// How many ids, chosen by their hash, save at the same time.
 const STRIPES: usize = 16;
-const IGNORED: &str = "Nothing is lost: older snapshots and the events are used; delete the file to see no more of this";
+const IGNORED: &str =
+    "Nothing is lost: older snapshots and the events are used; delete the file to see no more of this";
 const ROOM: &str = "Make room or look for errors of the device, then try again; the events are not concerned";
 
 /// The snapshots beside a log, as [`Log::snapshots`](super::Log::snapshots) gives them. A clone is the same.
@@ -179,7 +180,8 @@ impl Snapshots {
             result.map_err(|error| WriteError::Unavailable(Fault::new(error, place, ROOM)))
         });
         async move {
-            let gone = || WriteError::Unavailable(Fault::new("its threads ended", "the snapshots", "Open it again"));
+            let gone =
+                || WriteError::Unavailable(Fault::new("its threads ended", "the snapshots", "Open it again"));
             written.await.unwrap_or_else(|| Err(gone()))
         }
         .boxed()
@@ -204,11 +206,7 @@ impl SnapshotStore for Snapshots {
         self.inner.pool.ask(move || inner.load(&id, to))
     }
 
-    fn delete_to(
-        &self,
-        id: &PersistenceId,
-        to: Sequence,
-    ) -> BoxFuture<'static, Result<(), WriteError>> {
+    fn delete_to(&self, id: &PersistenceId, to: Sequence) -> BoxFuture<'static, Result<(), WriteError>> {
         let of = id.clone();
         self.write(id, move |inner| inner.delete_to(&of, to))
     }
@@ -219,7 +217,7 @@ fn encode(snapshot: &Snapshot) -> Vec<u8> {
     let id = id.as_str();
     let short = |size: usize| u16::try_from(size).expect("labels are short").to_le_bytes();
     let mut bytes = Vec::with_capacity(HEAD + id.len() + name.len() + state.len() + 4);
-    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&MAGIC);
     bytes.extend_from_slice(&VERSION.to_le_bytes());
     bytes.extend_from_slice(&[0; 2]);
     bytes.extend_from_slice(&short(id.len()));

@@ -122,7 +122,8 @@ impl Table {
     pub(crate) fn named(&self, query: &IdQuery) -> Vec<PersistenceId> {
         let from = match (&query.after, PersistenceId::new(&query.prefix)) {
             (Some(after), Ok(prefix)) => Some(prefix.max(after.clone())),
-            (after, prefix) => after.clone().or(prefix.ok()),
+            (Some(after), Err(_)) => Some(after.clone()),
+            (None, prefix) => prefix.ok(),
         };
         let range = match &from {
             Some(from) => self.named.range(from..),

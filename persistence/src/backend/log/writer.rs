@@ -32,7 +32,8 @@ use crate::id::{Epoch, PersistenceId, Slice};
 
 /// A file grows by at least, and at most, so many bytes at a time.
 const GROWTH: (u64, u64) = (64 << 10, 8 << 20);
-const ROOM: &str = "Make room or look for errors of the device; the journal goes on by itself when a write succeeds";
+const ROOM: &str =
+    "Make room or look for errors of the device; the journal goes on by itself when a write succeeds";
 
 pub(crate) type Answer<T> = oneshot::Sender<Result<T, WriteError>>;
 
@@ -140,7 +141,9 @@ impl Writer {
             }
             Err(failed) => {
                 let error = self.failed(failed);
-                settled.into_iter().for_each(|settled| settled.fail(&error));
+                for settled in settled {
+                    settled.fail(&error);
+                }
             }
         }
     }
@@ -242,7 +245,8 @@ impl Writer {
             rewritten: None,
         };
         let name = file_name(number);
-        let created = context.disk.replace("", &name, &header.encode()).and_then(|()| context.disk.open(&name));
+        let created =
+            context.disk.replace("", &name, &header.encode()).and_then(|()| context.disk.open(&name));
         let file = created.map_err(|error| Fault::new(error, context.disk.place(&name), ROOM))?;
         let table = Table::new(context.journal);
         let segment = Arc::new(Segment::with_table(Arc::clone(context), header, file, table));
