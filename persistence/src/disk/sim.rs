@@ -2,7 +2,7 @@
 //!
 //! Every file has what the device holds and what the programs see. A sync carries the one over to the other. A power cut takes
 //! of each write since then all, nothing or some sectors, each on its own: so writes are torn, lost and reordered.
-//! Of the changes to names a prefix survives, as on a file system with a journal.
+//! Of the changes to names a prefix survives, as on a file system with a journal, or any of them.
 //!
 //! # Invariants
 //!
@@ -272,10 +272,12 @@ impl State {
         self.locks.clear();
         (self.failing_syncs, self.failing_writes, self.held, self.fuse) = (0, 0, false, None);
         let kept = self.random.below(self.renames.len() + 1);
-        for change in self.renames.drain(..).take(kept) {
-            change.apply(&mut self.durable_names);
+        let in_order = self.random.below(2) == 0;
+        for (n, change) in std::mem::take(&mut self.renames).into_iter().enumerate() {
+            if if in_order { n < kept } else { self.random.below(2) == 0 } {
+                change.apply(&mut self.durable_names);
+            }
         }
-        self.renames.clear();
         self.names.clone_from(&self.durable_names);
         let named: BTreeSet<u64> = self.names.values().copied().collect();
         self.files.retain(|file, _| named.contains(file));

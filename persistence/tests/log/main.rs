@@ -9,5 +9,6 @@ mod damage;
 mod deletion;
 mod format;
 mod opening;
+mod process;
 mod snapshots;
 mod support;

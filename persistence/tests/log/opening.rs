@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use futures_util::FutureExt;
 use omnitron_persistence::backend::log::{self, OpenError, Options};
 use omnitron_persistence::backend::{JournalBackend, WriteError};
+use omnitron_persistence::disk::Disk;
 use omnitron_persistence::disk::real::Real;
 use omnitron_persistence::disk::sim::Sim;
 use omnitron_persistence::{Slice, Slices};
@@ -202,6 +203,29 @@ async fn what_waits_during_one_sync_becomes_the_next_batch() {
     }
     assert_eq!(disk.syncs() - before, 2);
     log.close().await;
+}
+
+#[test]
+fn files_that_are_deleted_while_it_runs_are_read_on_and_missed_at_the_next_start() {
+    let disk = Sim::new(1);
+    let a = id("a");
+    let mut journal = Journal::open(&disk, options()).unwrap();
+    let slice = journal.slice(&a);
+    let epoch = journal.claim(slice).unwrap();
+    for n in 0..100 {
+        journal.append(epoch, &a, n, vec![event(n)]).unwrap();
+    }
+    let names: Vec<String> = disk.contents().into_keys().filter(|name| name.starts_with("000")).collect();
+    assert!(names.len() > 8, "{names:?}");
+    for name in &names {
+        disk.remove(name).unwrap();
+    }
+    assert_eq!(journal.read(&a).unwrap().len(), 100);
+    journal.append(epoch, &a, 100, vec![event(100)]).unwrap();
+    journal.close();
+    let refused = refusal(&disk);
+    assert!(matches!(refused, OpenError::Corrupt(_)), "{refused}");
+    assert!(refused.fault().to_string().contains("0000000001.log"), "{}", refused.fault());
 }
 
 #[test]

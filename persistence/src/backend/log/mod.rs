@@ -157,7 +157,7 @@ impl Options {
     }
 }
 
-/// Why a journal could not be opened. Nothing was changed.
+/// Why a journal could not be opened. Nothing that holds events was changed.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -225,7 +225,7 @@ struct Inner {
 ///
 /// # Errors
 ///
-/// [`OpenError`]; nothing was changed.
+/// [`OpenError`]; nothing that holds events was changed.
 pub fn open(disk: impl Disk, options: Options) -> Result<Log, OpenError> {
     let (pool, work) = if options.readers > 0 {
         let (pool, work) = Pool::new();
@@ -264,7 +264,7 @@ pub fn open(disk: impl Disk, options: Options) -> Result<Log, OpenError> {
 ///
 /// # Errors
 ///
-/// [`OpenError`]; nothing was changed.
+/// [`OpenError`]; nothing that holds events was changed.
 pub fn open_driven(disk: impl Disk, options: Options) -> Result<(Log, Writer), OpenError> {
     build(Arc::new(disk), options, Pool::inline())
 }

@@ -5,7 +5,7 @@
 //!
 //! # Invariants
 //!
-//! * Nothing is changed before everything was checked, apart from files that were never finished.
+//! * No segment is changed before everything was checked.
 //! * What is handed out as the journal is durable: the last batch, which may never have been synced, is written again and synced.
 
 use std::io;
@@ -66,9 +66,15 @@ pub(crate) fn open(disk: Arc<dyn Disk>, options: &Options) -> Result<Opened, Ope
     let slices = Slices::new(identity.slices)
         .ok_or_else(|| refused(&*disk, IDENTITY, Damage::Field("the number of slices is impossible"), 0))?;
     let context = Arc::new(Context::new(disk, identity.journal, slices, options.filter_bytes));
-    let found = find(&context)?;
+    let (found, covered) = find(&context)?;
     let checkpoint = witness(&context)?;
-    recover(context, found, checkpoint, lock)
+    let opened = recover(Arc::clone(&context), found, checkpoint, lock)?;
+    for number in covered {
+        // What cannot be removed now is removed the next time.
+        let _ = context.disk.remove(&file_name(number));
+        let _ = context.disk.remove(&index_name(number));
+    }
+    Ok(opened)
 }
 
 /// Creates an empty journal: a segment first, so that a journal without one is known to have lost it.
@@ -103,20 +109,18 @@ fn create(disk: &dyn Disk, names: &[String], options: &Options) -> Result<Identi
     Ok(identity)
 }
 
-/// Every segment, in order and without gaps. Those that another one stands for are removed.
-fn find(context: &Context) -> Result<Vec<Found>, OpenError> {
+/// Every segment, in order and without gaps, and the numbers of those that another one stands for: they were rewritten, and a crash came before
+/// they were removed.
+fn find(context: &Context) -> Result<(Vec<Found>, Vec<u32>), OpenError> {
     let disk = &*context.disk;
-    let mut found: Vec<Found> = Vec::new();
+    let (mut found, mut covered): (Vec<Found>, _) = (Vec::new(), Vec::new());
     let mut next = 1;
     for name in disk.list("").map_err(|error| unavailable(disk, "", &error))? {
         let Some(number) = name.strip_suffix(".log").and_then(|number| number.parse::<u32>().ok()) else {
             continue;
         };
         if number < next {
-            // It was rewritten into the one before, and a crash came before it was removed.
-            let removed = disk.remove(&name);
-            removed.map_err(|error| unavailable(disk, &name, &error))?;
-            let _ = disk.remove(&index_name(number)); // there may be none
+            covered.push(number);
             continue;
         }
         let file = disk.open(&name).map_err(|error| unavailable(disk, &name, &error))?;
@@ -138,7 +142,7 @@ fn find(context: &Context) -> Result<Vec<Found>, OpenError> {
     if found.is_empty() {
         return Err(refused(disk, &file_name(1), Damage::Field("the segment is missing"), 0));
     }
-    Ok(found)
+    Ok((found, covered))
 }
 
 /// What the checkpoint says, if there is one and it is intact.
