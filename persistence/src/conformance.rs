@@ -3,6 +3,36 @@
 //! [`check`] tries to break every point of it, on storage that the backend's own tests provide as a [`Storage`]; each function of
 //! [`appends`], [`fencing`], [`reads`], [`deletions`] and [`faults`] is one story and can be run on its own. A broken contract
 //! is a panic that says which.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use futures_util::FutureExt;
+//! use futures_util::future::BoxFuture;
+//! use omnitron_persistence::backend::JournalBackend;
+//! use omnitron_persistence::backend::memory::Memory;
+//! use omnitron_persistence::conformance::{self, Storage};
+//!
+//! /// What outlives the journal: here the memory itself, elsewhere files or a server.
+//! struct Lasting(Memory);
+//!
+//! impl Storage for Lasting {
+//!     fn open(&mut self) -> BoxFuture<'_, Arc<dyn JournalBackend>> {
+//!         let journal: Arc<dyn JournalBackend> = Arc::new(self.0.clone());
+//!         std::future::ready(journal).boxed()
+//!     }
+//!
+//!     fn close(&mut self) -> BoxFuture<'_, ()> {
+//!         std::future::ready(()).boxed()
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let skipped = conformance::check(|slices| Lasting(Memory::new(slices).0)).await;
+//! assert_eq!(skipped.len(), 2, "this storage says of itself that it can neither crash nor fail");
+//! # }
+//! ```
 
 pub mod appends;
 pub mod deletions;

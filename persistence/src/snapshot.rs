@@ -45,6 +45,7 @@ pub struct Loaded {
 /// 1. **Durable**: what `save` answered with `Ok` survives a crash.
 /// 2. **Whole or not at all**: a snapshot that was being saved during a crash is either intact or not there.
 /// 3. **Checked**: a damaged snapshot is never returned; an older intact one is, and the damage is reported.
+/// 4. **Lazy**: nothing happens unless the future is polled. Once it was, dropping it takes nothing back.
 pub trait SnapshotStore: Send + Sync + 'static {
     /// Keeps a snapshot, and as many older ones of the id as the store is set to keep. One of the same sequence is replaced.
     ///

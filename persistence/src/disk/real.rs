@@ -24,8 +24,13 @@ impl Real {
     ///
     /// What the system says.
     pub fn new(folder: impl AsRef<Path>) -> io::Result<Self> {
-        let folder = folder.as_ref().to_owned();
+        let folder = std::path::absolute(folder)?;
+        let missing = folder.ancestors().take_while(|folder| !folder.exists()).count();
         fs::create_dir_all(&folder)?;
+        // A folder is durable when the one around it is synced. Without that, all that is in it could be gone after a power cut.
+        for around in folder.ancestors().skip(1).take(missing) {
+            File::open(around)?.sync_all()?;
+        }
         Ok(Self { folder })
     }
 

@@ -1,6 +1,6 @@
 //! The journal in files: a log in segments, one checked batch per sync.
 //!
-//! [`open`] gives a [`Log`]. What is promised is the contract of [`JournalBackend`]; `docs/formats/journal.md` describes
+//! [`open()`] gives a [`Log`]. What is promised is the contract of [`JournalBackend`]; `docs/formats/journal.md` describes
 //! every byte. The files are reached through [`Disk`] only, so a simulated disk can do to them what power cuts do.
 //!
 //! | file | answers |
@@ -8,7 +8,7 @@
 //! | `format`, `record` | which bytes? |
 //! | `form` | which of what waits becomes a batch? |
 //! | `writer` | when is it durable? |
-//! | `scan`, `open` | what is valid after a crash? |
+//! | `scan`, `walk`, `open` | what is valid after a crash? |
 //! | `table`, `index`, `filter` | what stands where? |
 //! | `segment`, `store`, `read` | how is it read? |
 //! | `checkpoint` | how far was it durable? |
@@ -31,6 +31,7 @@ mod segment;
 mod snapshots;
 mod store;
 mod table;
+mod walk;
 mod writer;
 
 use std::sync::Arc;
@@ -117,6 +118,12 @@ impl Options {
     /// The most events that a batch takes before it is written. One append is never split. At least 1. Default: 1000.
     pub fn batch_events(mut self, events: usize) -> Self {
         self.batch_events = events.max(1);
+        self
+    }
+
+    /// The bytes after which a batch takes nothing more before it is written. One append is never split. Default: 1 MiB.
+    pub fn batch_bytes(mut self, bytes: usize) -> Self {
+        self.batch_bytes = bytes;
         self
     }
 
@@ -239,11 +246,13 @@ pub fn open(disk: impl Disk, options: Options) -> Result<Log, OpenError> {
         let work = work.clone().expect("there are readers, so there is work for them");
         thread("journal-read", work)?;
     }
+    let store = Arc::clone(&log.inner.store);
     let (keeper, full) = crossbeam_channel::bounded::<Arc<segment::Segment>>(1);
     let (wake, woken) = crossbeam_channel::bounded::<()>(1);
     thread("journal-index", move || {
-        for segment in full {
-            segment.write_index();
+        for _ in full {
+            // Of all that are full, because the disk may have been full before.
+            store.segments().iter().for_each(|segment| segment.write_index());
             // One call that waits is enough: it looks at everything.
             let _ = wake.try_send(());
         }
@@ -260,7 +269,7 @@ pub fn open(disk: impl Disk, options: Options) -> Result<Log, OpenError> {
     Ok(log)
 }
 
-/// Opens the journal as [`open`] does, without any thread: whoever calls drives the [`Writer`], and reads on its own thread. For simulations.
+/// Opens the journal as [`open()`] does, without any thread: whoever calls drives the [`Writer`], and reads on its own thread. For simulations.
 ///
 /// # Errors
 ///

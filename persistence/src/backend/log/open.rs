@@ -14,8 +14,9 @@ use std::sync::Arc;
 use super::checkpoint::{self, Checkpoint};
 use super::form::Lanes;
 use super::format::{Damage, Identity, Rewritten, SEGMENT_BYTES, SegmentHeader};
-use super::segment::{self, Segment, file_name, index_name};
+use super::segment::{RESTORE, Segment, file_name, index_name};
 use super::store::{Context, Store};
+use super::walk;
 use super::writer::{Tail, Writer};
 use super::{OpenError, Options, TornEnd};
 use crate::backend::{Fault, ReadError};
@@ -24,7 +25,6 @@ use crate::id::Slices;
 
 pub(crate) const LOCK: &str = "lock";
 const IDENTITY: &str = "journal";
-const RESTORE: &str = "Restore the file from a copy, or repair a copy of the journal; nothing was changed";
 const RIGHTS: &str = "Give this process the right to read and write the folder and its files, then try again";
 const OWN_FOLDER: &str = "Choose a folder of its own for the journal";
 
@@ -124,7 +124,7 @@ fn find(context: &Context) -> Result<(Vec<Found>, Vec<u32>), OpenError> {
             continue;
         }
         let file = disk.open(&name).map_err(|error| unavailable(disk, &name, &error))?;
-        let header = segment::header(&file).map_err(|error| unavailable(disk, &name, &error))?;
+        let header = walk::header(&file).map_err(|error| unavailable(disk, &name, &error))?;
         let header = header.map_err(|damage| refused(disk, &name, damage, 0))?;
         if header.journal != context.journal {
             let fault = Fault::new("the segment belongs to another journal", disk.place(&name), OWN_FOLDER);
@@ -193,7 +193,7 @@ fn recover(
     }
     let Found { header, file } = last;
     let name = file_name(header.first);
-    let scanned = segment::scan(&context, &file, &header, None)?;
+    let scanned = walk::scan(&context, &file, &header, None)?;
     let end = scanned.scan.at;
     if let Some(checkpoint) = checkpoint {
         let missing = match checkpoint.segment.cmp(&header.first) {
@@ -206,7 +206,7 @@ fn recover(
             return Err(refused(&*disk, &name, what, end));
         }
     }
-    let dropped = segment::rest(&context, &file, header.first, end)?;
+    let dropped = walk::rest(&context, &file, header.first, end)?;
     let torn = (dropped > 0).then(|| TornEnd { file: disk.place(&name), offset: end, bytes: dropped });
     for (slice, lane) in &scanned.table.slices {
         Writer::note(&mut lanes, *slice, lane.epoch, lane.last);

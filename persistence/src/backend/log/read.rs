@@ -1,7 +1,7 @@
 //! Who reads files while actors must not block?
 //!
-//! A few threads of the journal. Every reader has at most one question under way, so what waits is bounded by the number of readers; a stream asks for its
-//! next events when the ones before are taken, and holds no more than those.
+//! A few threads of the journal. A bounded number of questions is queued for them, and who comes later waits for room. A stream asks for its next events
+//! when the ones before are taken, and holds no more than those.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender};
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, stream};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::store::{LanePlan, Plan, Store};
 use crate::backend::{Fault, ReadError, SliceQuery};
@@ -18,18 +18,22 @@ use crate::recorded::Recorded;
 
 type Job = Box<dyn FnOnce() + Send>;
 
+/// How many questions are queued or being answered.
+const QUESTIONS: usize = 256;
+
 /// The threads. They end when the pool and every stream are dropped.
 #[derive(Clone)]
 pub(crate) struct Pool {
     /// None: questions are answered where they are asked.
-    jobs: Option<Sender<Job>>,
+    jobs: Option<(Sender<Job>, Arc<Semaphore>)>,
 }
 
 impl Pool {
     /// A pool, and the loop that each of its threads has to run.
     pub(crate) fn new() -> (Self, impl Fn() + Clone + Send + 'static) {
-        let (jobs, waiting): (Sender<Job>, Receiver<Job>) = crossbeam_channel::unbounded();
-        (Self { jobs: Some(jobs) }, move || waiting.iter().for_each(|job| job()))
+        let (jobs, waiting): (Sender<Job>, Receiver<Job>) = crossbeam_channel::bounded(QUESTIONS);
+        let room = Arc::new(Semaphore::new(QUESTIONS));
+        (Self { jobs: Some((jobs, room)) }, move || waiting.iter().for_each(|job| job()))
     }
 
     /// Without threads.
@@ -46,18 +50,26 @@ impl Pool {
         self.run(question).map(move |answer| answer.unwrap_or_else(|| Err(gone()))).boxed()
     }
 
-    /// What `work` returns, from a thread that may block. Nothing when the threads have ended.
+    /// What `work` returns, from a thread that may block. Nothing when the threads have ended. It is queued when the future is first polled.
     pub(crate) fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> BoxFuture<'static, Option<T>> {
-        let Some(jobs) = &self.jobs else {
+        let Some((jobs, room)) = self.jobs.clone() else {
             return async move { Some(work()) }.boxed();
         };
-        let (answer, answered) = oneshot::channel();
-        // When nobody takes it, the answer is dropped with it, and that is what is awaited.
-        let _ = jobs.send(Box::new(move || drop(answer.send(work()))));
-        async move { answered.await.ok() }.boxed()
+        async move {
+            let room = room.acquire_owned().await.ok()?;
+            let (answer, answered) = oneshot::channel();
+            let job = move || {
+                drop(answer.send(work()));
+                drop(room);
+            };
+            // There is room, so this does not block. When nobody takes it, the answer is dropped with it, and that is what is awaited.
+            let _ = jobs.send(Box::new(job));
+            answered.await.ok()
+        }
+        .boxed()
     }
 }
 

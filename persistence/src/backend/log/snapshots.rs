@@ -51,6 +51,15 @@ struct Inner {
     folders: [AtomicBool; 256],
 }
 
+/// One of those that wait. It counts until it is dropped, with the work or without.
+struct Waiting(Arc<Inner>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Snapshots {
     pub(crate) fn new(disk: Arc<dyn Disk>, pool: Pool, kept: u32) -> Self {
         let stripes = std::array::from_fn(|_| Mutex::new(()));
@@ -169,14 +178,15 @@ impl Snapshots {
         act: impl FnOnce(&Inner) -> io::Result<()> + Send + 'static,
     ) -> BoxFuture<'static, Result<(), WriteError>> {
         let inner = Arc::clone(&self.inner);
-        if inner.waiting.fetch_add(1, Ordering::Relaxed) >= CAPACITY {
-            inner.waiting.fetch_sub(1, Ordering::Relaxed);
+        let before = inner.waiting.fetch_add(1, Ordering::Relaxed);
+        let waiting = Waiting(Arc::clone(&inner));
+        if before >= CAPACITY {
             return std::future::ready(Err(WriteError::Full { capacity: CAPACITY })).boxed();
         }
         let place = inner.disk.place(&Inner::folder(id));
         let written = self.inner.pool.run(move || {
             let result = act(&inner);
-            inner.waiting.fetch_sub(1, Ordering::Relaxed);
+            drop(waiting);
             result.map_err(|error| WriteError::Unavailable(Fault::new(error, place, ROOM)))
         });
         async move {

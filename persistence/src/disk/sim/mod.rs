@@ -9,16 +9,19 @@
 //! * The same seed and the same calls give the same bytes.
 //! * What was synced with success changes only by [`flip`](Sim::flip), [`cut`](Sim::cut) and [`zero`](Sim::zero).
 
-use std::collections::{BTreeMap, BTreeSet};
+mod device;
+
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::{Disk, DiskFile};
+use device::{Change, Contents, State, Write};
 
-/// What a device writes as a whole.
-const SECTOR: usize = 512;
+#[cfg(test)]
+pub(crate) use device::Random;
 
 /// The disk, as one run of a machine sees it. A clone is the same.
 #[derive(Clone)]
@@ -33,90 +36,10 @@ struct Shared {
     syncs_released: Condvar,
 }
 
-struct State {
-    random: Random,
-    files: BTreeMap<u64, Contents>,
-    next_file: u64,
-    /// The names as programs see them, and as the device holds them.
-    names: BTreeMap<String, u64>,
-    durable_names: BTreeMap<String, u64>,
-    /// The changes to names since the folder was synced, oldest first.
-    renames: Vec<Change>,
-    locks: BTreeSet<String>,
-    /// Rises with each power cut: files opened before are dead.
-    life: u64,
-    capacity: Option<u64>,
-    failing_syncs: u32,
-    failing_writes: u32,
-    short_reads: bool,
-    held: bool,
-    syncs: u64,
-    read_only: bool,
-    /// After how many changes the power goes.
-    fuse: Option<u32>,
-}
-
-#[derive(Clone)]
-enum Change {
-    Set(String, u64),
-    Remove(String),
-}
-
-#[derive(Default)]
-struct Contents {
-    seen: Vec<u8>,
-    durable: Vec<u8>,
-    unsynced: Vec<Write>,
-}
-
-enum Write {
-    Bytes(usize, Vec<u8>),
-    Size(usize),
-}
-
-/// A small generator of numbers: the same from the same seed, on every machine.
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Less than `bound`, which is not 0.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).expect("less than a usize")
-    }
-}
-
 impl Sim {
     /// An empty disk.
     pub fn new(seed: u64) -> Self {
-        let state = State {
-            random: Random::new(seed),
-            files: BTreeMap::new(),
-            next_file: 1,
-            names: BTreeMap::new(),
-            durable_names: BTreeMap::new(),
-            renames: Vec::new(),
-            locks: BTreeSet::new(),
-            life: 0,
-            capacity: None,
-            failing_syncs: 0,
-            failing_writes: 0,
-            short_reads: false,
-            held: false,
-            syncs: 0,
-            read_only: false,
-            fuse: None,
-        };
+        let state = State::new(seed);
         Self {
             shared: Arc::new(Shared { state: Mutex::new(state), syncs_released: Condvar::new() }),
             life: 0,
@@ -263,92 +186,6 @@ impl Sim {
         change.apply(&mut state.names);
         state.renames.push(change);
         if state.burnt() { Err(down()) } else { Ok(()) }
-    }
-}
-
-impl State {
-    fn power_cut(&mut self) {
-        self.life += 1;
-        self.locks.clear();
-        (self.failing_syncs, self.failing_writes, self.held, self.fuse) = (0, 0, false, None);
-        let kept = self.random.below(self.renames.len() + 1);
-        let in_order = self.random.below(2) == 0;
-        for (n, change) in std::mem::take(&mut self.renames).into_iter().enumerate() {
-            if if in_order { n < kept } else { self.random.below(2) == 0 } {
-                change.apply(&mut self.durable_names);
-            }
-        }
-        self.names.clone_from(&self.durable_names);
-        let named: BTreeSet<u64> = self.names.values().copied().collect();
-        self.files.retain(|file, _| named.contains(file));
-        for contents in self.files.values_mut() {
-            for write in std::mem::take(&mut contents.unsynced) {
-                write.partly(&mut contents.durable, &mut self.random);
-            }
-            contents.seen.clone_from(&contents.durable);
-        }
-    }
-
-    /// Whether the power goes now.
-    fn burnt(&mut self) -> bool {
-        match self.fuse {
-            Some(0) => {
-                self.power_cut();
-                true
-            }
-            Some(left) => {
-                self.fuse = Some(left - 1);
-                false
-            }
-            None => false,
-        }
-    }
-
-    fn used(&self) -> u64 {
-        self.names.values().map(|file| self.files[file].seen.len() as u64).sum()
-    }
-}
-
-impl Change {
-    fn apply(&self, names: &mut BTreeMap<String, u64>) {
-        match self {
-            Self::Set(name, file) => {
-                names.retain(|_, other| other != file); // a rename takes the old name away
-                names.insert(name.clone(), *file);
-            }
-            Self::Remove(name) => drop(names.remove(name)),
-        }
-    }
-}
-
-impl Write {
-    fn apply(&self, bytes: &mut Vec<u8>) {
-        match self {
-            Self::Size(size) => bytes.resize(*size, 0),
-            Self::Bytes(at, new) => {
-                let size = bytes.len().max(at + new.len());
-                bytes.resize(size, 0);
-                bytes[*at..at + new.len()].copy_from_slice(new);
-            }
-        }
-    }
-
-    /// As much of it as reaches the device: all, nothing, or some sectors.
-    fn partly(&self, bytes: &mut Vec<u8>, random: &mut Random) {
-        match (random.below(3), self) {
-            (0, _) => {}
-            (1, _) | (_, Self::Size(_)) => self.apply(bytes),
-            (_, Self::Bytes(at, new)) => {
-                let mut from = *at;
-                while from < at + new.len() {
-                    let to = ((from / SECTOR + 1) * SECTOR).min(at + new.len());
-                    if random.below(2) == 0 {
-                        Self::Bytes(from, new[from - at..to - at].to_vec()).apply(bytes);
-                    }
-                    from = to;
-                }
-            }
-        }
     }
 }
 
@@ -549,6 +386,9 @@ impl DiskFile for SimFile {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use super::device::SECTOR;
     use super::*;
 
     fn written(seed: u64) -> (Sim, Arc<dyn DiskFile>) {
