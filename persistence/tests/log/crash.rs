@@ -112,10 +112,11 @@ impl World {
             self.disk.power_cut_after(u32::try_from(self.random.below(8)).unwrap());
         }
         let mut journal = loop {
-            match Journal::open(&self.disk, self.options.clone()) {
-                Ok(journal) => break journal,
+            let run = self.disk.boot();
+            match Journal::open(&run, self.options.clone()) {
                 // The power went while it was opened. It goes once.
-                Err(error) if error.fault().what().contains("went down") => {}
+                _ if run.is_down() => {}
+                Ok(journal) => break journal,
                 Err(error) => return Err(format!("it does not open: {error}: {}", error.fault())),
             }
         };

@@ -12,3 +12,4 @@ mod opening;
 mod process;
 mod snapshots;
 mod support;
+mod threads;

@@ -175,3 +175,83 @@ impl Form {
         self.lanes.entry(slice).or_insert(before)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::recorded::NewEvent;
+
+    fn id(n: u8) -> PersistenceId {
+        PersistenceId::new(format!("id-{n}")).unwrap()
+    }
+
+    fn append(n: u8, epoch: u64, expected: u64, events: usize) -> Append {
+        Append {
+            slice: Slice::new(0),
+            epoch: Epoch::new(epoch),
+            id: id(n),
+            expected: Sequence::new(expected),
+            events: vec![NewEvent::new("e", vec![n; 30]); events],
+        }
+    }
+
+    #[test]
+    fn a_claim_fences_what_comes_behind_it_in_the_same_batch() {
+        let lanes = Lanes::from([(Slice::new(0), Lane { epoch: Epoch::new(4), last: Ordinal::new(9) })]);
+        let mut form = Form::new(80);
+        assert!(form.append(&lanes, &append(1, 4, 0, 1), 0, 0).is_ok());
+        assert_eq!(form.claim(&lanes, Slice::new(0)), Epoch::new(5));
+        let stale = form.append(&lanes, &append(1, 4, 1, 1), 1, 0);
+        assert!(matches!(stale, Err(WriteError::StaleEpoch { current, .. }) if current == Epoch::new(5)));
+        let appended = form.append(&lanes, &append(1, 5, 1, 2), 1, 0).unwrap();
+        assert_eq!((appended.sequence.get(), appended.ordinal.get()), (3, 12));
+        assert_eq!(form.head(&id(1)), Some(3));
+        assert_eq!(lanes[&Slice::new(0)].last, Ordinal::new(9), "nothing is true before it is durable");
+    }
+
+    #[test]
+    fn nobody_has_epoch_0() {
+        let mut form = Form::new(80);
+        let refused = form.append(&Lanes::new(), &append(1, 0, 0, 1), 0, 0);
+        assert!(matches!(refused, Err(WriteError::StaleEpoch { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_admitted_stands_in_the_batch_and_nothing_else(
+            appends in proptest::collection::vec((0..4_u8, 0..6_u64, 0..3_usize), 0..40),
+        ) {
+            let lanes = Lanes::from([(Slice::new(0), Lane { epoch: Epoch::new(1), last: Ordinal::ZERO })]);
+            let (mut form, mut admitted) = (Form::new(1000), Vec::new());
+            for (n, expected, events) in appends {
+                let head = form.head(&id(n)).unwrap_or(0);
+                let result = form.append(&lanes, &append(n, 1, expected, events), head, 0);
+                prop_assert_eq!(result.is_ok(), expected == head);
+                if result.is_ok() {
+                    admitted.extend((1..=events as u64).map(|i| (id(n), head + i)));
+                }
+            }
+            let records = form.records();
+            let offsets: Vec<u32> = form.entries.iter().map(|(offset, _)| *offset).collect();
+            let (bytes, _) = form.seal(1, 1, 1, 0);
+            prop_assert_eq!(bytes.len() % ALIGNMENT, 0);
+            let bytes = Bytes::copy_from_slice(bytes);
+            let (mut at, mut found, mut backs) = (BATCH_BYTES, Vec::new(), BTreeMap::new());
+            for (n, offset) in offsets.iter().enumerate() {
+                prop_assert_eq!(*offset as usize, at + 1000);
+                let (record, length) = record::decode(&bytes.slice(at..)).unwrap();
+                let record::Record::Event { recorded, back, .. } = record else { panic!("only events") };
+                prop_assert_eq!(recorded.ordinal.get(), n as u64 + 1);
+                prop_assert_eq!(backs.insert(recorded.id.clone(), *offset).unwrap_or(0), back);
+                found.push((recorded.id, recorded.sequence.get()));
+                at += length;
+            }
+            prop_assert_eq!(records, found.len());
+            prop_assert_eq!(found, admitted);
+            prop_assert!(bytes[at..].iter().all(|byte| *byte == 0) && bytes.len() - at < ALIGNMENT);
+        }
+    }
+}

@@ -404,3 +404,131 @@ fn small(size: usize) -> u32 {
 fn invalid(damage: Damage) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, damage.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::super::table::Entry;
+    use super::*;
+    use crate::disk::sim::Sim;
+    use crate::id::{Epoch, Ordinal, Sequence};
+
+    const SUBJECT: Subject = Subject { journal: 9, first: 1, last: 1, end: 1 << 20, chain: 3 };
+
+    fn id(n: u16) -> PersistenceId {
+        PersistenceId::new(format!("id-{n}")).unwrap()
+    }
+
+    /// A table of such events (id, slice) and deletions (id).
+    fn table(deeds: &[(u16, u32, u8)]) -> Table {
+        let mut table = Table::new(7);
+        let (mut heads, mut ordinals) = (BTreeMap::<u16, u64>::new(), BTreeMap::<u32, u64>::new());
+        for (n, (of, slice, kind)) in deeds.iter().enumerate() {
+            let head = heads.entry(*of).or_insert(u64::from(*of) % 3 * 10);
+            let ordinal = ordinals.entry(*slice).or_default();
+            let entry = match kind {
+                0 if *head > 0 => Entry::Deletion {
+                    id: id(*of),
+                    to: Sequence::new(*head / 2 + 1),
+                    highest: Sequence::new(*head),
+                },
+                1 => Entry::Claim {
+                    slice: Slice::new(*slice),
+                    epoch: Epoch::new(n as u64),
+                    ordinal: Ordinal::new(*ordinal),
+                },
+                _ => {
+                    (*head, *ordinal) = (*head + 1, *ordinal + 1 + u64::from(*kind));
+                    let (sequence, ordinal) = (Sequence::new(*head), Ordinal::new(*ordinal));
+                    Entry::Event { id: id(*of), slice: Slice::new(*slice), sequence, ordinal }
+                }
+            };
+            table.add(u32::try_from(n * 100 + 80).unwrap(), entry).unwrap();
+        }
+        table
+    }
+
+    fn stored(table: &Table) -> (Sim, IndexFile) {
+        let disk = Sim::new(1);
+        disk.create("a").unwrap().write_at(&encode(table, &SUBJECT), 0).unwrap();
+        let index = IndexFile::open(&disk, "a", &SUBJECT).unwrap();
+        (disk, index)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+        #[test]
+        fn the_file_says_what_the_table_says(
+            deeds in proptest::collection::vec((0..300_u16, 0..9_u32, 0..20_u8), 0..1500),
+            kept in any::<bool>(),
+            prefix in "(id-[0-9]{0,2})?",
+            after in 0..300_u16,
+            limit in 0..40_usize,
+        ) {
+            let table = table(&deeds);
+            let (_disk, mut index) = stored(&table);
+            if kept {
+                index.keep_filter().unwrap();
+            }
+            for n in 0..310 {
+                let found = index.find(&id(n)).unwrap();
+                let Some(run) = table.ids.get(&id(n)) else {
+                    prop_assert!(found.is_empty(), "the hashes of these ids differ");
+                    continue;
+                };
+                let found = &found[0];
+                prop_assert_eq!((found.first, found.floor, found.count as usize), (run.first, run.floor, run.offsets.len()));
+                prop_assert_eq!(&index.offsets(found, 0, usize::MAX).unwrap(), &run.offsets);
+                let some: Vec<u32> = run.offsets.iter().skip(1).take(2).copied().collect();
+                prop_assert_eq!(index.offsets(found, 1, 2).unwrap(), some);
+                let first = run.offsets.first().copied().unwrap_or(run.mark);
+                prop_assert_eq!(index.witness(found).unwrap(), first);
+            }
+            prop_assert_eq!(index.slices().unwrap().len(), table.slices.len());
+            for slice in (0..10).map(Slice::new) {
+                let found = index.slice(slice).unwrap();
+                let lane = table.slices.get(&slice);
+                prop_assert_eq!(found.map(|found| (found.epoch, found.last)), lane.map(|lane| (lane.epoch, lane.last)));
+                if let (Some(found), Some(lane)) = (found, lane) {
+                    prop_assert_eq!(&index.events(&found, 0, usize::MAX).unwrap(), &lane.events);
+                }
+            }
+            for after in [None, Some(id(after))] {
+                let query = IdQuery { prefix: prefix.clone(), after, limit };
+                prop_assert_eq!(index.named(&query).unwrap(), table.named(&query));
+            }
+        }
+    }
+
+    #[test]
+    fn no_flipped_bit_is_believed_where_it_is_read() {
+        let deeds: Vec<_> = (0..200).map(|n| (n % 40, u32::from(n % 3), 9)).collect();
+        let table = table(&deeds);
+        let (disk, _) = stored(&table);
+        for byte in (0..disk.contents()["a"].len()).step_by(7) {
+            let (disk, _) = stored(&table);
+            disk.flip("a", byte, 4);
+            let answers = IndexFile::open(&disk, "a", &SUBJECT).and_then(|index| {
+                let mut all = Vec::new();
+                for n in 0..40 {
+                    let found = index.find(&id(n))?;
+                    all.push(found.first().map(|found| (found.first, found.count)));
+                }
+                index.slices()?;
+                Ok(all)
+            });
+            match answers {
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::InvalidData, "byte {byte}"),
+                Ok(answers) => assert!(
+                    answers.iter().all(|found| *found == Some((1, 5)) || found.is_some()),
+                    "byte {byte}"
+                ),
+            }
+        }
+        let other = Subject { chain: 4, ..SUBJECT };
+        assert!(IndexFile::open(&disk, "a", &other).is_err(), "it belongs to another segment");
+    }
+}

@@ -52,6 +52,11 @@ impl Sim {
         Self { shared: Arc::clone(&self.shared), life: self.shared.state.lock().life }
     }
 
+    /// Whether the machine went down since this run of it began.
+    pub fn is_down(&self) -> bool {
+        self.alive().is_err()
+    }
+
     /// The power goes and comes back: some of what was not synced is gone, whoever used it fails from now on, and every lock
     /// is free.
     pub fn power_cut(&self) {
@@ -141,9 +146,13 @@ impl Sim {
         disk
     }
 
-    /// Flips one bit of a file.
+    /// Flips one bit of a file, in what the device holds and in what programs see.
     pub fn flip(&self, name: &str, byte: usize, bit: u32) {
-        self.damage(name, |bytes| bytes[byte] ^= 1 << (bit % 8));
+        self.damage(name, |bytes| {
+            if let Some(byte) = bytes.get_mut(byte) {
+                *byte ^= 1 << (bit % 8);
+            }
+        });
     }
 
     /// Cuts a file to its first `bytes` bytes.
@@ -155,7 +164,7 @@ impl Sim {
     pub fn zero(&self, name: &str, from: usize, bytes: usize) {
         self.damage(name, |contents| {
             let to = (from + bytes).min(contents.len());
-            contents[from..to].fill(0);
+            contents[from.min(to)..to].fill(0);
         });
     }
 
