@@ -99,6 +99,29 @@ fn the_journal_gives_space_back_by_itself() {
 }
 
 #[test]
+fn what_was_deleted_before_a_restart_is_given_back_after_it() {
+    for closed in [false, true] {
+        let disk = Sim::new(1);
+        let mut journal = Journal::open(&disk, options().segment_bytes(16 << 10)).unwrap();
+        let epochs = claims(&mut journal);
+        fill(&mut journal, &epochs, 600);
+        for id in [id("a"), id("b"), id("c")] {
+            delete(&mut journal, &epochs, &id, 190);
+        }
+        if closed {
+            journal.close();
+        } else {
+            drop(journal);
+        }
+        let before = log_bytes(&disk);
+        let mut journal = Journal::open(&disk, options().segment_bytes(16 << 10)).unwrap();
+        fill(&mut journal, &epochs, 60); // until a segment is full
+        assert!(log_bytes(&disk) * 2 < before, "{before} bytes became {}", log_bytes(&disk));
+        expect(&journal, &id("a"), 191, 220);
+    }
+}
+
+#[test]
 fn a_reader_is_not_disturbed() {
     let disk = Sim::new(1);
     let mut journal = Journal::open(&disk, options()).unwrap();

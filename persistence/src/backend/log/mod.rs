@@ -293,6 +293,7 @@ fn build(disk: Arc<dyn Disk>, options: Options, pool: Pool) -> Result<(Log, Writ
         lanes: opened.lanes,
         recent: Recent::new(options.recent_ids, store.context.journal),
         broken: opened.broken,
+        dead: opened.dead,
         keeper: None,
         lock: Some(opened.lock),
         closed: ended,
@@ -338,8 +339,8 @@ impl Log {
         Snapshots::new(Arc::clone(&store.context.disk), pool.clone(), options.snapshots)
     }
 
-    /// Gives back the space of deleted events, where it is worth it. The journal does so by itself whenever a segment is full, but counts only what
-    /// was deleted since it was opened; this looks at everything, and reads all of it for that.
+    /// Gives back the space of deleted events, where it is worth it. The journal does so by itself whenever a segment is full, going by what it
+    /// counted when events were deleted; a crash or a lost checkpoint can make that too little. This looks at everything, and reads all of the journal for that.
     ///
     /// # Errors
     ///

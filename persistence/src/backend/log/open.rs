@@ -11,7 +11,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::checkpoint::{self, Checkpoint};
+use super::checkpoint::{self, Checkpoint, Dead};
 use super::form::Lanes;
 use super::format::{Damage, Identity, Rewritten, SEGMENT_BYTES, SegmentHeader};
 use super::segment::{RESTORE, Segment, file_name, index_name};
@@ -35,6 +35,7 @@ pub(crate) struct Opened {
     pub(crate) lanes: Lanes,
     pub(crate) torn: Option<TornEnd>,
     pub(crate) lock: Box<dyn Send + Sync>,
+    pub(crate) dead: Vec<Dead>,
     /// The last segment is not to be written to: a new one has to say where it ends.
     pub(crate) broken: Option<Fault>,
 }
@@ -195,7 +196,7 @@ fn recover(
     let name = file_name(header.first);
     let scanned = walk::scan(&context, &file, &header, None)?;
     let end = scanned.scan.at;
-    if let Some(checkpoint) = checkpoint {
+    if let Some(checkpoint) = &checkpoint {
         let missing = match checkpoint.segment.cmp(&header.first) {
             std::cmp::Ordering::Less => false, // the next segment said where that one ends
             std::cmp::Ordering::Equal => checkpoint.end > end || checkpoint.number > scanned.scan.number,
@@ -221,12 +222,17 @@ fn recover(
         again.map_err(|error| unavailable(&*disk, &name, &error))?;
         allocated = allocated.max(end);
     }
+    let deleted = scanned.table.ids.iter().filter(|(_, run)| run.floor > 0);
+    let marks: Vec<_> = deleted.map(|(id, run)| (id.clone(), run.floor)).collect();
     let segment = Segment::with_table(Arc::clone(&context), header, file, scanned.table);
     let segment = Arc::new(segment);
     segments.push(Arc::clone(&segment));
+    let store = Store::new(Arc::clone(&context), segments);
+    let dead = checkpoint.map(|checkpoint| checkpoint.dead).unwrap_or_default();
+    store.recount(&dead, &marks)?;
     let broken = torn.as_ref().map(|torn| Fault::new("its end was torn", &torn.file, RESTORE).at(end));
     let tail = Tail { segment, end, chain: scanned.scan.chain, number: scanned.scan.number, allocated };
-    Ok(Opened { store: Store::new(context, segments), tail, lanes, torn, lock, broken })
+    Ok(Opened { store, dead, tail, lanes, torn, lock, broken })
 }
 
 /// Whether it is a file that carries its name only once it is finished.

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
+use super::checkpoint::Dead;
 use super::index::IndexFile;
 use super::record::Record;
 use super::segment::Segment;
@@ -108,6 +109,34 @@ impl Store {
             floor = floor.max(segment.held(id)?.map_or(0, |held| held.floor));
         }
         Ok(floor)
+    }
+
+    /// How many events of full segments are deleted.
+    pub(crate) fn dead(&self) -> Vec<Dead> {
+        let segments = self.segments();
+        let counted = segments.iter().filter_map(|segment| {
+            let subject = segment.subject()?;
+            Some(Dead { segment: subject.first, chain: subject.chain, events: segment.dead() })
+        });
+        counted.filter(|dead| dead.events > 0).collect()
+    }
+
+    /// Takes over what was counted before the journal was opened, and counts what `marks` delete: ids, and up to where.
+    pub(crate) fn recount(&self, before: &[Dead], marks: &[(PersistenceId, u64)]) -> Result<(), ReadError> {
+        let segments = self.segments();
+        for dead in before {
+            let same = |segment: &&Arc<Segment>| {
+                segment.subject().is_some_and(|it| (it.first, it.chain) == (dead.segment, dead.chain))
+            };
+            if let Some(segment) = segments.iter().find(same) {
+                segment.count_dead(dead.events);
+            }
+        }
+        for (id, to) in marks {
+            let floor = Self::floor(&segments[..segments.len() - 1], id)?;
+            self.count_dead(id, floor, *to)?;
+        }
+        Ok(())
     }
 
     /// Counts the events of `id` behind `from` up to `to` as dead in the segments where they stand.

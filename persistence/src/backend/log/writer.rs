@@ -19,7 +19,7 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use tokio::sync::{oneshot, watch};
 
 use super::Options;
-use super::checkpoint::{self, Checkpoint};
+use super::checkpoint::{self, Checkpoint, Dead};
 use super::form::{Form, Lane, Lanes};
 use super::format::{SEGMENT_BYTES, SegmentHeader};
 use super::recent::Recent;
@@ -72,6 +72,8 @@ pub struct Writer {
     pub(crate) recent: Recent,
     /// Why the file of `tail` takes nothing more.
     pub(crate) broken: Option<Fault>,
+    /// How many events were deleted by what stands before this segment.
+    pub(crate) dead: Vec<Dead>,
     /// Segments that are full, for whoever builds their indexes; None: that is done here.
     pub(crate) keeper: Option<Sender<Arc<Segment>>>,
     /// Held until the journal is closed.
@@ -257,6 +259,7 @@ impl Writer {
         let _ = full.file.set_size(self.tail.end);
         (self.tail.end, self.tail.allocated) = (SEGMENT_BYTES as u64, SEGMENT_BYTES as u64);
         self.broken = None;
+        self.dead = self.store.dead();
         self.write_checkpoint();
         let inline = match &self.keeper {
             // Waits while the keeper is behind: tables in memory stay bounded.
@@ -278,6 +281,7 @@ impl Writer {
             end: self.tail.end,
             number: self.tail.number,
             chain: self.tail.chain,
+            dead: self.dead.clone(),
         };
         // A witness that is missing only says less.
         let _ = self.store.context.disk.replace("", checkpoint::NAME, &checkpoint.encode());
