@@ -8,8 +8,11 @@ mod error;
 pub mod log;
 pub mod memory;
 
+use std::collections::BTreeMap;
+
+use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream};
 
 use crate::id::{Epoch, Ordinal, PersistenceId, Sequence, Slice, Slices};
 use crate::recorded::{NewEvent, Recorded};
@@ -113,6 +116,15 @@ pub struct SliceQuery {
     pub after: Ordinal,
 }
 
+/// Which events of several slices to read.
+#[derive(Clone, Debug)]
+pub struct SlicesQuery {
+    /// The slices, and behind which ordinal of each.
+    pub after: BTreeMap<Slice, Ordinal>,
+    /// Those with this tag only.
+    pub tag: Option<String>,
+}
+
 /// A page of ids.
 #[derive(Clone, Debug)]
 pub struct IdQuery {
@@ -183,6 +195,29 @@ pub trait JournalBackend: Send + Sync + 'static {
     ///
     /// The stream ends with the first [`ReadError`].
     fn read_slice(&self, query: SliceQuery) -> BoxStream<'static, Result<Recorded, ReadError>>;
+
+    /// The events of several slices, each in the order of its ordinals, up to the last one that is durable; how they are mixed is not
+    /// said. For those who read everything: a log is read once from one end to the other, and not once for each slice.
+    ///
+    /// Unless the backend knows better, one slice is read after the other.
+    ///
+    /// # Errors
+    ///
+    /// The stream ends with the first [`ReadError`].
+    fn read_slices(&self, query: SlicesQuery) -> BoxStream<'static, Result<Recorded, ReadError>> {
+        let SlicesQuery { after, tag } = query;
+        let query = |(slice, after)| SliceQuery { slice, tag: tag.clone(), after };
+        let slices: Vec<_> = after.into_iter().map(|from| self.read_slice(query(from))).collect();
+        let mut failed = false;
+        let all = stream::iter(slices).flatten();
+        // The first error is the last thing that comes.
+        all.take_while(move |event| {
+            let go_on = !failed;
+            failed = event.is_err();
+            std::future::ready(go_on)
+        })
+        .boxed()
+    }
 
     /// The sequence of the last durable event of `id`, also when it was deleted; [`Sequence::ZERO`] when there never was one.
     ///

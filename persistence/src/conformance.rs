@@ -87,6 +87,7 @@ pub async fn check<S: Storage>(create: impl Fn(Slices) -> S) -> Vec<&'static str
     fencing::of_two_owners_one_writes(&create).await;
     reads::a_range_has_both_its_ends(&create).await;
     reads::a_slice_is_read_in_order_and_by_tag(&create).await;
+    reads::several_slices_are_read_at_once(&create).await;
     reads::a_long_history_comes_whole_and_in_order(&create).await;
     reads::ids_are_listed_in_pages(&create).await;
     deletions::what_is_deleted_is_gone_and_its_sequences_stay_used(&create).await;

@@ -1,8 +1,13 @@
 //! Does a reader find what is there, in order, and nothing else?
 
+use std::collections::BTreeMap;
+
+use futures_util::TryStreamExt;
+
 use super::{Storage, Subject, event, id, slices};
-use crate::backend::IdQuery;
+use crate::backend::{IdQuery, SlicesQuery};
 use crate::id::{Ordinal, PersistenceId, Slice, Slices};
+use crate::recorded::Recorded;
 
 /// From and to are both included; ids are told apart; an id without events is empty.
 pub async fn a_range_has_both_its_ends<S: Storage>(create: impl Fn(Slices) -> S) {
@@ -61,6 +66,39 @@ pub async fn a_slice_is_read_in_order_and_by_tag<S: Storage>(create: impl Fn(Sli
         let round: Vec<u64> = round.iter().map(|event| event.event.timestamp_ms).collect();
         assert_eq!(round, (1..15).map(|n| n * 10).collect::<Vec<_>>());
         assert_eq!(it.slice_events(slice, Some("roun"), Ordinal::ZERO).await, []);
+    }
+}
+
+/// Each slice in order and from where it was asked for, however they are mixed.
+pub async fn several_slices_are_read_at_once<S: Storage>(create: impl Fn(Slices) -> S) {
+    let mut storage = create(slices(8));
+    let it = Subject::open(&mut storage).await;
+    for slice in slices(8).iter() {
+        let epoch = it.journal.claim(slice).await.expect("a claim on a healthy journal succeeds");
+        for n in 0..60 {
+            let id = id(&format!("id-{n}"));
+            if it.slice(&id) == slice {
+                let events = (0..20).map(|i| if i % 5 == 0 { event(i).tag("fifth") } else { event(i) });
+                it.append(epoch, &id, 0, events.collect()).await.expect("a healthy journal appends");
+            }
+        }
+    }
+    for tag in [None, Some("fifth")] {
+        let (mut after, mut expected) = (BTreeMap::new(), BTreeMap::new());
+        for slice in slices(8).iter().filter(|slice| slice.get() != 3) {
+            let from = Ordinal::new(u64::from(slice.get()) * 7);
+            after.insert(slice, from);
+            expected.insert(slice, it.slice_events(slice, tag, from).await);
+        }
+        expected.retain(|_, events| !events.is_empty());
+        let query = SlicesQuery { after, tag: tag.map(str::to_owned) };
+        let found: Vec<Recorded> =
+            it.journal.read_slices(query).try_collect().await.expect("a healthy journal can be read");
+        let mut by_slice = BTreeMap::<Slice, Vec<Recorded>>::new();
+        for event in found {
+            by_slice.entry(event.slice).or_default().push(event);
+        }
+        assert_eq!(by_slice, expected);
     }
 }
 

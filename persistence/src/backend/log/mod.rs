@@ -45,7 +45,8 @@ use parking_lot::RwLock;
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    Append, Appended, Delete, Fault, IdQuery, JournalBackend, ReadError, SliceQuery, WriteError, check_slice,
+    Append, Appended, Delete, Fault, IdQuery, JournalBackend, ReadError, SliceQuery, SlicesQuery, WriteError,
+    check_slice,
 };
 use crate::disk::Disk;
 use crate::id::{Epoch, PersistenceId, Sequence, Slice, Slices};
@@ -424,6 +425,11 @@ impl JournalBackend for Log {
     }
 
     fn read_slice(&self, query: SliceQuery) -> BoxStream<'static, Result<Recorded, ReadError>> {
+        let SliceQuery { slice, tag, after } = query;
+        self.read_slices(SlicesQuery { after: [(slice, after)].into(), tag })
+    }
+
+    fn read_slices(&self, query: SlicesQuery) -> BoxStream<'static, Result<Recorded, ReadError>> {
         read::slice_events(self.inner.pool.clone(), &self.inner.store, query)
     }
 

@@ -69,7 +69,7 @@ pub(crate) fn open(disk: Arc<dyn Disk>, options: &Options) -> Result<Opened, Ope
     let context = Arc::new(Context::new(disk, identity.journal, slices, options.filter_bytes));
     let (found, covered) = find(&context)?;
     let checkpoint = witness(&context)?;
-    let opened = recover(Arc::clone(&context), found, checkpoint, lock)?;
+    let opened = recover(&context, found, checkpoint, lock)?;
     for number in covered {
         // What cannot be removed now is removed the next time.
         let _ = context.disk.remove(&file_name(number));
@@ -160,7 +160,7 @@ fn witness(context: &Context) -> Result<Option<Checkpoint>, OpenError> {
 }
 
 fn recover(
-    context: Arc<Context>,
+    context: &Arc<Context>,
     mut found: Vec<Found>,
     checkpoint: Option<Checkpoint>,
     lock: Box<dyn Send + Sync>,
@@ -186,7 +186,7 @@ fn recover(
         if size < end {
             return Err(refused(&*disk, &name, Damage::Field("its end is missing"), size));
         }
-        let segment = Segment::sealed(Arc::clone(&context), header, file, end, chain)?;
+        let segment = Segment::sealed(Arc::clone(context), header, file, end, chain)?;
         for (slice, epoch, last) in segment.lanes()? {
             Writer::note(&mut lanes, slice, epoch, last);
         }
@@ -194,7 +194,7 @@ fn recover(
     }
     let Found { header, file } = last;
     let name = file_name(header.first);
-    let scanned = walk::scan(&context, &file, &header, None)?;
+    let scanned = walk::scan(context, &file, &header, None)?;
     let end = scanned.scan.at;
     if let Some(checkpoint) = &checkpoint {
         let missing = match checkpoint.segment.cmp(&header.first) {
@@ -207,7 +207,7 @@ fn recover(
             return Err(refused(&*disk, &name, what, end));
         }
     }
-    let dropped = walk::rest(&context, &file, header.first, end)?;
+    let dropped = walk::rest(context, &file, header.first, end)?;
     let torn = (dropped > 0).then(|| TornEnd { file: disk.place(&name), offset: end, bytes: dropped });
     for (slice, lane) in &scanned.table.slices {
         Writer::note(&mut lanes, *slice, lane.epoch, lane.last);
@@ -224,15 +224,15 @@ fn recover(
     }
     let deleted = scanned.table.ids.iter().filter(|(_, run)| run.floor > 0);
     let marks: Vec<_> = deleted.map(|(id, run)| (id.clone(), run.floor)).collect();
-    let segment = Segment::with_table(Arc::clone(&context), header, file, scanned.table);
+    let segment = Segment::with_table(Arc::clone(context), header, file, scanned.table);
     let segment = Arc::new(segment);
     segments.push(Arc::clone(&segment));
-    let store = Store::new(Arc::clone(&context), segments);
+    let store = Store::new(Arc::clone(context), segments);
     let dead = checkpoint.map(|checkpoint| checkpoint.dead).unwrap_or_default();
     store.recount(&dead, &marks)?;
     let broken = torn.as_ref().map(|torn| Fault::new("its end was torn", &torn.file, RESTORE).at(end));
     let tail = Tail { segment, end, chain: scanned.scan.chain, number: scanned.scan.number, allocated };
-    Ok(Opened { store, dead, tail, lanes, torn, lock, broken })
+    Ok(Opened { store, tail, lanes, torn, lock, dead, broken })
 }
 
 /// Whether it is a file that carries its name only once it is finished.

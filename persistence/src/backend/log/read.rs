@@ -12,7 +12,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::store::{LanePlan, Plan, Store};
-use crate::backend::{Fault, ReadError, SliceQuery};
+use crate::backend::{Fault, ReadError, SlicesQuery};
 use crate::id::{PersistenceId, Sequence};
 use crate::recorded::Recorded;
 
@@ -105,11 +105,11 @@ pub(crate) fn events(
     chunks.flat_map(stream::iter::<Vec<_>>).boxed()
 }
 
-/// The events of a slice.
+/// The events of some slices.
 pub(crate) fn slice_events(
     pool: Pool,
     store: &Store,
-    query: SliceQuery,
+    query: SlicesQuery,
 ) -> BoxStream<'static, Result<Recorded, ReadError>> {
     let plan = LanePlan::new(store, query);
     let next = move |mut plan: LanePlan| pool.ask(move || plan.chunk().map(|chunk| (chunk, plan)));

@@ -16,9 +16,9 @@ use super::checkpoint::Dead;
 use super::index::IndexFile;
 use super::record::Record;
 use super::segment::Segment;
-use crate::backend::{IdQuery, ReadError};
+use crate::backend::{IdQuery, ReadError, SlicesQuery};
 use crate::disk::Disk;
-use crate::id::{PersistenceId, Sequence, Slices};
+use crate::id::{PersistenceId, Sequence, Slice, Slices};
 use crate::recorded::Recorded;
 
 /// The most events, and about the most bytes, that a reader holds.
@@ -248,17 +248,25 @@ impl Plan {
     }
 }
 
-/// What of a slice is still to be read.
+/// What of some slices is still to be read.
 pub(crate) struct LanePlan {
-    query: crate::backend::SliceQuery,
+    query: SlicesQuery,
     segments: Segments,
-    /// The segment that is read; in it the next event and how many there were, once it was looked at.
+    /// The segment that is read, and what is wanted in it, once it was looked at.
     at: usize,
-    within: Option<(usize, usize)>,
+    within: Option<std::vec::IntoIter<Wanted>>,
+}
+
+/// Where an event stands, and which it should be. In the order of places.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Wanted {
+    offset: u32,
+    slice: Slice,
+    ordinal: u64,
 }
 
 impl LanePlan {
-    pub(crate) fn new(store: &Store, query: crate::backend::SliceQuery) -> Self {
+    pub(crate) fn new(store: &Store, query: SlicesQuery) -> Self {
         Self { query, segments: store.segments(), at: 0, within: None }
     }
 
@@ -266,37 +274,28 @@ impl LanePlan {
     pub(crate) fn chunk(&mut self) -> Result<(Vec<Recorded>, bool), ReadError> {
         for _ in 0..CHUNKS_AT_A_TIME {
             let Some(segment) = self.segments.get(self.at) else { return Ok((Vec::new(), false)) };
-            let slice = self.query.slice;
-            let Some((next, count)) = self.within else {
-                let after = self.query.after.get();
-                match segment.lane(slice)?.filter(|lane| lane.last > after) {
-                    Some(lane) => {
-                        let from = segment.lane_position(slice, after, lane.count)?;
-                        self.within = Some((from, lane.count));
-                    }
-                    None => self.at += 1,
-                }
+            let Some(wanted) = &mut self.within else {
+                self.within = Some(wanted(segment, &self.query)?.into_iter());
                 continue;
             };
-            let events = segment.lane_events(slice, next, CHUNK_EVENTS.min(count - next))?;
-            if events.is_empty() {
+            let next = &wanted.as_slice()[..wanted.len().min(CHUNK_EVENTS)];
+            if next.is_empty() {
                 (self.at, self.within) = (self.at + 1, None);
                 continue;
             }
-            let offsets: Vec<u32> = events.iter().map(|(_, offset)| *offset).collect();
+            let offsets: Vec<u32> = next.iter().map(|wanted| wanted.offset).collect();
             let records = segment.records(&offsets, CHUNK_BYTES)?;
-            self.within = Some((next + records.len(), count));
             let mut found = Vec::with_capacity(records.len());
-            for (record, (ordinal, offset)) in records.into_iter().zip(&events) {
+            for (record, Wanted { offset, slice, ordinal }) in records.into_iter().zip(wanted) {
                 match record {
                     Record::Event { recorded, .. }
-                        if recorded.slice == slice && recorded.ordinal.get() == *ordinal =>
+                        if recorded.slice == slice && recorded.ordinal.get() == ordinal =>
                     {
                         found.push(recorded);
                     }
                     _ => {
                         let what = format!("event {ordinal} of {slice} is not where it should be");
-                        return Err(segment.corrupt(what, (*offset).into()));
+                        return Err(segment.corrupt(what, offset.into()));
                     }
                 }
             }
@@ -309,4 +308,18 @@ impl LanePlan {
         }
         Ok((Vec::new(), true))
     }
+}
+
+/// What is wanted in a segment: at most as much as its index holds.
+fn wanted(segment: &Segment, query: &SlicesQuery) -> Result<Vec<Wanted>, ReadError> {
+    let mut wanted = Vec::new();
+    for (&slice, after) in &query.after {
+        let after = after.get();
+        let Some(lane) = segment.lane(slice)?.filter(|lane| lane.last > after) else { continue };
+        let from = segment.lane_position(slice, after, lane.count)?;
+        let events = segment.lane_events(slice, from, lane.count - from)?;
+        wanted.extend(events.into_iter().map(|(ordinal, offset)| Wanted { offset, slice, ordinal }));
+    }
+    wanted.sort_unstable();
+    Ok(wanted)
 }
