@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt};
 use omnitron_persistence::backend::log::{self, OpenError, Options};
-use omnitron_persistence::backend::{JournalBackend, WriteError};
+use omnitron_persistence::backend::{Append, JournalBackend, SliceQuery, WriteError};
 use omnitron_persistence::disk::Disk;
 use omnitron_persistence::disk::real::Real;
 use omnitron_persistence::disk::sim::Sim;
-use omnitron_persistence::{Slice, Slices};
+use omnitron_persistence::{Ordinal, Sequence, Slice, Slices};
 
 use crate::support::{Journal, event, id, options};
 
@@ -188,8 +188,8 @@ async fn what_waits_during_one_sync_becomes_the_next_batch() {
     let before = disk.syncs();
     let append = |n: u64| {
         let events = vec![event(n)];
-        let expected = omnitron_persistence::Sequence::new(n);
-        log.append(omnitron_persistence::backend::Append { slice, epoch, id: a.clone(), expected, events })
+        let expected = Sequence::new(n);
+        log.append(Append { slice, epoch, id: a.clone(), expected, events })
     };
     let first = append(0);
     while disk.syncs() == before {
@@ -202,6 +202,31 @@ async fn what_waits_during_one_sync_becomes_the_next_batch() {
         appended.await.unwrap();
     }
     assert_eq!(disk.syncs() - before, 2);
+    log.close().await;
+}
+
+#[tokio::test]
+async fn nothing_is_read_before_it_is_durable() {
+    let disk = Sim::new(1);
+    let log = log::open(disk.clone(), options().segment_bytes(1 << 20)).unwrap();
+    let a = id("a");
+    let slice = a.slice(log.slices());
+    let epoch = log.claim(slice).await.unwrap();
+    disk.hold_syncs();
+    let before = disk.syncs();
+    let events = vec![event(1)];
+    let appended = log.append(Append { slice, epoch, id: a.clone(), expected: Sequence::ZERO, events });
+    while disk.syncs() == before {
+        tokio::task::yield_now().await; // until it is written and in its sync
+    }
+    assert_eq!(log.highest(&a).await.unwrap(), Sequence::ZERO);
+    assert!(log.read(&a, Sequence::ZERO, Sequence::MAX).next().await.is_none());
+    assert!(log.read_slice(SliceQuery { slice, tag: None, after: Ordinal::ZERO }).next().await.is_none());
+    disk.release_syncs();
+    appended.await.unwrap();
+    assert_eq!(log.highest(&a).await.unwrap(), Sequence::new(1));
+    assert!(log.read(&a, Sequence::ZERO, Sequence::MAX).next().await.is_some());
+    assert!(log.read_slice(SliceQuery { slice, tag: None, after: Ordinal::ZERO }).next().await.is_some());
     log.close().await;
 }
 

@@ -427,7 +427,7 @@ mod tests {
         let mut table = Table::new(7);
         let (mut heads, mut ordinals) = (BTreeMap::<u16, u64>::new(), BTreeMap::<u32, u64>::new());
         for (n, (of, slice, kind)) in deeds.iter().enumerate() {
-            let head = heads.entry(*of).or_insert(u64::from(*of) % 3 * 10);
+            let head = heads.entry(*of).or_insert_with(|| u64::from(*of) % 3 * 10);
             let ordinal = ordinals.entry(*slice).or_default();
             let entry = match kind {
                 0 if *head > 0 => Entry::Deletion {
