@@ -122,6 +122,28 @@ fn what_was_deleted_before_a_restart_is_given_back_after_it() {
 }
 
 #[test]
+fn what_is_damaged_is_not_rewritten() {
+    let disk = Sim::new(1);
+    let mut journal = Journal::open(&disk, options().segment_bytes(16 << 10)).unwrap();
+    let epochs = claims(&mut journal);
+    fill(&mut journal, &epochs, 300);
+    let full = "0000000001.log";
+    let end = disk.contents()[full].len();
+    for at in [100, end / 2, end - 10] {
+        let files = disk.contents();
+        let disk = Sim::with(1, &files);
+        let mut journal = Journal::open(&disk, options().segment_bytes(16 << 10)).unwrap();
+        for id in [id("a"), id("b"), id("c")] {
+            delete(&mut journal, &epochs, &id, 50);
+        }
+        disk.flip(full, at, 1);
+        let refused = journal.log.compact().now_or_never().unwrap().expect_err("it must not be rewritten");
+        assert!(refused.fault().place().ends_with(full), "{}", refused.fault());
+        assert!(disk.contents()[full].len() == end, "it was changed");
+    }
+}
+
+#[test]
 fn a_reader_is_not_disturbed() {
     let disk = Sim::new(1);
     let mut journal = Journal::open(&disk, options()).unwrap();

@@ -122,9 +122,10 @@ impl Options {
         self
     }
 
-    /// The bytes after which a batch takes nothing more before it is written. One append is never split. Default: 1 MiB.
+    /// The bytes after which a batch takes nothing more before it is written. One append is never split. From 1 byte to 16 MiB; what lies
+    /// outside counts as the nearest. Default: 1 MiB.
     pub fn batch_bytes(mut self, bytes: usize) -> Self {
-        self.batch_bytes = bytes;
+        self.batch_bytes = bytes.clamp(1, 16 << 20); // with the largest append it stays below `format::MAX_BODY_BYTES`
         self
     }
 

@@ -12,12 +12,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use parking_lot::RwLock;
 
-use super::format::SegmentHeader;
+use super::format::{Damage, SegmentHeader};
 use super::index::{self, IndexFile, Subject};
 use super::record::{self, Record};
+use super::scan::Scan;
 use super::store::Context;
 use super::table::{Entry, Table};
-use super::walk::{Walked, scan, unreadable, walk};
+use super::walk::{scan, unreadable, walk};
 use crate::backend::{Fault, IdQuery, ReadError};
 use crate::disk::DiskFile;
 use crate::id::{PersistenceId, Slice};
@@ -195,20 +196,24 @@ impl Segment {
 
     /// Reads the whole segment and makes its table and its index anew.
     fn rebuild(&self) -> Result<(), ReadError> {
-        let subject = self.subject();
-        let scanned = scan(&self.context, &self.file, &self.header, subject.map(|subject| subject.end))?;
-        if let Some(subject) = subject
-            && (scanned.scan.at, scanned.scan.chain) != (subject.end, subject.chain)
-        {
-            let what = scanned.broken.map_or_else(
-                || "the segment ends before the next one begins".to_owned(),
-                |damage| format!("a batch in the middle of the journal is damaged: {damage}"),
-            );
-            return Err(self.corrupt(what, scanned.scan.at));
-        }
+        let end = self.subject().map(|subject| subject.end);
+        let scanned = scan(&self.context, &self.file, &self.header, end)?;
+        self.check_end(&scanned.scan, scanned.broken)?;
         *self.index.write() = Index::Table(scanned.table);
         self.write_index();
         Ok(())
+    }
+
+    /// Whether a walk through a segment that is full came to its end. The end is no torn one there: the next segment says where it is.
+    fn check_end(&self, scan: &Scan, broken: Option<Damage>) -> Result<(), ReadError> {
+        if self.subject().is_none_or(|subject| (scan.at, scan.chain) == (subject.end, subject.chain)) {
+            return Ok(());
+        }
+        let what = broken.map_or_else(
+            || "the segment ends before the next one begins".to_owned(),
+            |damage| format!("a batch in the middle of the journal is damaged: {damage}"),
+        );
+        Err(self.corrupt(what, scan.at))
     }
 
     /// Asks the index, and asks again when it had to be built anew.
@@ -397,12 +402,13 @@ impl Segment {
         ReadError::Corrupt(Fault::new(what, &self.place, RESTORE).at(offset))
     }
 
-    /// Reads it from end to end and gives each record to `each`.
+    /// Reads it from end to end and gives each record to `each`. `Ok` says that it was whole.
     pub(crate) fn walk(
         &self,
         mut each: impl FnMut(u32, Record) -> Result<(), ReadError>,
-    ) -> Result<Walked, ReadError> {
+    ) -> Result<(), ReadError> {
         let end = self.subject().map(|subject| subject.end);
-        walk(&self.context, &self.file, &self.header, end, &mut each)
+        let walked = walk(&self.context, &self.file, &self.header, end, &mut each)?;
+        self.check_end(&walked.scan, walked.broken)
     }
 }

@@ -252,11 +252,14 @@ impl Writer {
         let file = created.map_err(|error| Fault::new(error, context.disk.place(&name), ROOM))?;
         let table = Table::new(context.journal);
         let segment = Arc::new(Segment::with_table(Arc::clone(context), header, file, table));
+        // First this: whoever finds the new segment in the list takes those before it for full.
+        self.tail.segment.seal(self.tail.end, self.tail.chain);
         self.store.push(Arc::clone(&segment));
         let full = std::mem::replace(&mut self.tail.segment, segment);
-        full.seal(self.tail.end, self.tail.chain);
-        // What is left of the space that was reserved. It is no loss when that fails.
-        let _ = full.file.set_size(self.tail.end);
+        if self.broken.is_none() {
+            // What is left of the space that was reserved. It is no loss when that fails. Behind a break it stays, for whoever looks into it.
+            let _ = full.file.set_size(self.tail.end);
+        }
         (self.tail.end, self.tail.allocated) = (SEGMENT_BYTES as u64, SEGMENT_BYTES as u64);
         self.broken = None;
         self.dead = self.store.dead();
