@@ -139,6 +139,21 @@ pub enum WriteError {
     Unknown(#[source] Fault),
 }
 
+impl WriteError {
+    /// Whether it may have happened in spite of this error.
+    pub fn may_have_happened(&self) -> bool {
+        matches!(self, Self::Unknown(_))
+    }
+
+    /// What went wrong below the journal, if that is the reason.
+    pub fn fault(&self) -> Option<&Fault> {
+        match self {
+            Self::Unavailable(fault) | Self::Unknown(fault) => Some(fault),
+            _ => None,
+        }
+    }
+}
+
 /// Why events could not be read.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]

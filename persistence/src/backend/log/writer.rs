@@ -131,7 +131,10 @@ impl Writer {
                 Ok(()) => self.admit(&mut form, command),
                 Err(fault) => command.fail(WriteError::Unavailable(fault.clone())),
             });
-            let full = form.records() >= self.options.batch_events || form.size() >= self.options.batch_bytes;
+            // What is refused puts nothing into the batch, but has to be answered some time, too.
+            let full = form.records() >= self.options.batch_events
+                || form.size() >= self.options.batch_bytes
+                || settled.len() >= self.options.queue;
             next = if full { None } else { self.commands.try_recv().ok() };
         }
         let written = if form.records() == 0 { Ok(()) } else { self.write(&mut form) };
