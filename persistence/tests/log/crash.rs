@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use omnitron_persistence::backend::log::Options;
-use omnitron_persistence::backend::{Append, Appended, Delete, JournalBackend, WriteError};
+use omnitron_persistence::backend::{Append, Appended, Delete, IdQuery, JournalBackend, WriteError};
 use omnitron_persistence::disk::sim::Sim;
 use omnitron_persistence::{Epoch, PersistenceId, Sequence, Slice};
 
@@ -243,6 +243,14 @@ impl World {
                 events.iter().map(|event| (event.sequence.get(), number(event))).collect();
             truth.settle(highest, &found).map_err(wrong)?;
             all.entry(journal.slice(id)).or_default().extend(found.iter().map(|(_, number)| number));
+        }
+        let query = IdQuery { prefix: String::new(), after: None, limit: 100 };
+        let listed = journal.log.ids(query).now_or_never().ok_or("it reads on this thread")?;
+        let listed = listed.map_err(|error| error.fault().to_string())?;
+        let there = self.ids.iter().zip(&self.truth).filter(|(_, truth)| truth.highest() > 0);
+        let there: Vec<_> = there.map(|(id, _)| id.clone()).collect();
+        if listed != there {
+            return Err(format!("the ids are {there:?}, and {listed:?} are listed"));
         }
         for slice in journal.log.slices().iter() {
             let events = journal.read_slice(slice).map_err(|error| error.fault().to_string())?;

@@ -46,11 +46,12 @@ fn story() -> BTreeMap<String, Vec<u8>> {
     for slice in journal.log.slices().iter() {
         epochs.push(journal.claim(slice).unwrap());
     }
-    for number in 0..60 {
-        let id = if number % 2 == 0 { &a } else { &b };
+    let append = |journal: &mut Journal, number: u64| {
+        let id = if number.is_multiple_of(2) { &a } else { &b };
         let epoch = epochs[journal.slice(id).get() as usize];
         journal.append(epoch, id, number / 2, vec![event(number)]).unwrap();
-    }
+    };
+    (0..60).for_each(|number| append(&mut journal, number));
     for (id, to) in [(&a, 25), (&b, 20)] {
         let slice = journal.slice(id);
         let delete =
@@ -60,6 +61,7 @@ fn story() -> BTreeMap<String, Vec<u8>> {
         deleted.now_or_never().unwrap().unwrap();
     }
     assert!(journal.log.compact().now_or_never().unwrap().unwrap().segments > 0);
+    (60..100).for_each(|number| append(&mut journal, number));
     journal.log.snapshots().save(snapshot()).now_or_never().unwrap().unwrap();
     journal.close();
     let mut files = disk.contents();
@@ -92,12 +94,12 @@ fn a_journal_of_version_1_is_read() {
     for (id, first, offset) in [(id("account-ä"), 26, 0), (id("other"), 21, 1)] {
         let events = journal.read(&id).unwrap();
         let found: Vec<_> = events.into_iter().map(|event| (event.sequence.get(), event.event)).collect();
-        let expected: Vec<_> = (first..=30).map(|n| (n, event((n - 1) * 2 + offset))).collect();
+        let expected: Vec<_> = (first..=50).map(|n| (n, event((n - 1) * 2 + offset))).collect();
         assert_eq!(found, expected);
-        assert_eq!(journal.highest(&id).unwrap(), 30);
+        assert_eq!(journal.highest(&id).unwrap(), 50);
         let slice = journal.slice(&id);
         let epoch = journal.claim(slice).unwrap();
-        journal.append(epoch, &id, 30, vec![event(60)]).expect("it goes on");
+        journal.append(epoch, &id, 50, vec![event(100)]).expect("it goes on");
     }
     let loaded =
         journal.log.snapshots().load(&id("account-ä"), Sequence::MAX).now_or_never().unwrap().unwrap();
