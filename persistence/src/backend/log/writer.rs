@@ -140,7 +140,7 @@ impl Writer {
         let written = if form.records() == 0 { Ok(()) } else { self.write(&mut form) };
         match written {
             Ok(()) => {
-                self.lanes.append(&mut form.lanes);
+                self.lanes.extend(std::mem::take(&mut form.lanes));
                 form.into_heads().for_each(|(id, head)| self.recent.put(id, head));
                 settled.into_iter().for_each(Settled::answer);
             }
