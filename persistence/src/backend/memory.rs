@@ -1,4 +1,4 @@
-//! A journal in memory, for tests: it can delay, refuse, and forget what was not synced.
+//! A journal in memory, for tests: it can delay, refuse, and forget what was not synced. It keeps snapshots, too.
 //!
 //! What is submitted waits in a queue and becomes durable when it is taken from there. That happens at once, unless the test
 //! [holds](Controls::hold) the journal. What waits is what a crash [forgets](Controls::crash).
@@ -7,6 +7,8 @@
 //!
 //! * `durable` changes only when an operation is taken from the queue, in the order of the calls.
 //! * An operation is answered exactly once, when it is taken or forgotten.
+
+mod snapshots;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -17,11 +19,14 @@ use futures_util::{FutureExt, StreamExt, stream};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+pub use snapshots::Snapshots;
+
 use super::{
     Append, Appended, Delete, Fault, IdQuery, JournalBackend, ReadError, SliceQuery, WriteError, check_slice,
 };
 use crate::id::{Epoch, Ordinal, PersistenceId, Sequence, Slice, Slices};
 use crate::recorded::Recorded;
+use crate::snapshot::Snapshot;
 
 /// The most operations that wait while the journal is held.
 const CAPACITY: usize = 4096;
@@ -59,6 +64,7 @@ struct State {
     held: bool,
     failures: VecDeque<Failure>,
     unreadable: bool,
+    snapshots: BTreeMap<PersistenceId, BTreeMap<Sequence, Snapshot>>,
 }
 
 #[derive(Default)]

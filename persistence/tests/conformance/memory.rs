@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use omnitron_persistence::Slices;
 use omnitron_persistence::backend::JournalBackend;
 use omnitron_persistence::backend::memory::{Controls, Failure, Memory};
 use omnitron_persistence::conformance::{self, Storage};
@@ -29,6 +30,12 @@ impl Storage for InMemory {
         self.1.fail_next(Failure::UnknownLost);
         true
     }
+}
+
+#[tokio::test]
+async fn its_snapshots_keep_theirs() {
+    conformance::snapshots::the_newest_intact_one_is_found(&Memory::new(Slices::default()).0.snapshots(), 2)
+        .await;
 }
 
 #[tokio::test]
