@@ -49,7 +49,8 @@ impl<M: Send + 'static, T: Send + 'static, F> Ask<M, T, F> {
     }
 
     /// Ends the ask when this much time has passed since it was first polled, rounded up to the next 10 ms tick; it
-    /// ends up to two ticks later. Default: the system's [ask time-out](crate::SystemBuilder::ask_timeout).
+    /// ends up to two ticks later. A target that is run [on the spot](crate::SystemBuilder::inline_asks) and holds its thread
+    /// holds up the ask, too, and the time begins after that. Default: the system's [ask time-out](crate::SystemBuilder::ask_timeout).
     pub fn within(mut self, limit: Duration) -> Self {
         self.within = Some(limit);
         self

@@ -118,7 +118,7 @@ fn start(env: &Env, name: &str, runnables: Receiver<Runnable>) -> std::io::Resul
 
 /// Where one actor runs.
 pub(crate) struct Lane {
-    /// `None`: as a task of the runtime.
+    /// `None`: on the run queue of the runtime.
     queue: Option<Sender<Runnable>>,
 }
 

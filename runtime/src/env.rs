@@ -164,7 +164,7 @@ impl Env {
     /// Runs `future` as a task of its own, until it ends or the environment does.
     ///
     /// `label` names the task in a simulation's log and panics; on tokio it is not evaluated. There, `future`
-    /// goes to the runtime as it is, because a box around every actor would cost memory.
+    /// goes to the runtime as it is, without a box of its own.
     #[expect(clippy::disallowed_methods, reason = "the door to tasks")]
     pub fn spawn(&self, label: impl FnOnce() -> String, future: impl Future<Output = ()> + Send + 'static) {
         match &self.kind {

@@ -15,6 +15,7 @@ use slab::Slab;
 
 use crate::cell::{AnyCell, Control};
 use crate::failure::Crash;
+use crate::run_queue::drops_later;
 use crate::supervision::Scope;
 use crate::supervision::strategy::{Group, Order};
 
@@ -52,18 +53,19 @@ impl Family {
 
     /// A child is gone: `parent` is told when it was the last one and the family is closed.
     pub(crate) fn remove(&self, key: u32, id: u64, parent: &Arc<dyn AnyCell>) {
-        let mut house = self.house.lock();
-        let House { closed, kin } = &mut *house;
-        let Some(kin_mut) = kin else { return };
-        let child = kin_mut.children.try_remove(key as usize);
-        if let Some(order) = kin_mut.group.gone(id) {
-            kin_mut.send(order, Control::Start);
-        }
-        let childless = *closed && kin_mut.children.is_empty();
-        if kin_mut.children.is_empty() && !childless {
-            kin_mut.children.shrink_to_fit();
-        }
-        drop(house);
+        let (child, childless) = self.ordering(|house| {
+            let House { closed, kin } = house;
+            let Some(kin_mut) = kin else { return (None, false) };
+            let child = kin_mut.children.try_remove(key as usize);
+            if let Some(order) = kin_mut.group.gone(id) {
+                kin_mut.send(order, Control::Start);
+            }
+            let childless = *closed && kin_mut.children.is_empty();
+            if kin_mut.children.is_empty() && !childless {
+                kin_mut.children.shrink_to_fit();
+            }
+            (child, childless)
+        });
         drop(child);
         if childless {
             parent.control(Control::Childless);
@@ -96,12 +98,13 @@ impl Family {
 
     /// The child `failed` halts by itself; whom its failure concerns as well is told to halt.
     pub(crate) fn halt_with(&self, failed: u64, scope: Scope, crash: &Crash) {
-        let mut house = self.house.lock();
-        let Some(kin_mut) = &mut house.kin else { return };
-        let concerned: Vec<u64> = kin_mut.ids().filter(|&sibling| scope.concerns(failed, sibling)).collect();
-        for order in kin_mut.group.failed(failed, concerned) {
-            kin_mut.send(order, Control::Halt(crash.clone()));
-        }
+        self.ordering(|house| {
+            let Some(kin) = &mut house.kin else { return };
+            let concerned: Vec<u64> = kin.ids().filter(|&sibling| scope.concerns(failed, sibling)).collect();
+            for order in kin.group.failed(failed, concerned) {
+                kin.send(order, Control::Halt(crash.clone()));
+            }
+        });
     }
 
     /// The siblings of `failed` which its failure concerns, the latest first.
@@ -123,11 +126,17 @@ impl Family {
     }
 
     fn report(&self, fact: impl FnOnce(&mut Group) -> Option<Order>) {
-        let mut house = self.house.lock();
-        let Some(kin_mut) = &mut house.kin else { return };
-        if let Some(order) = fact(&mut kin_mut.group) {
-            kin_mut.send(order, Control::Start);
-        }
+        self.ordering(|house| {
+            let Some(kin) = &mut house.kin else { return };
+            if let Some(order) = fact(&mut kin.group) {
+                kin.send(order, Control::Start);
+            }
+        });
+    }
+
+    /// Does something that may send orders. Whom they wake may have to be dropped, which waits until the lock is free.
+    fn ordering<R>(&self, sends: impl FnOnce(&mut House) -> R) -> R {
+        drops_later(|| sends(&mut self.house.lock()))
     }
 }
 

@@ -49,7 +49,7 @@ struct Shared {
     /// What was woken elsewhere than in a driver.
     injected: Mutex<VecDeque<Runnable>>,
     stealers: Vec<Stealer<Runnable>>,
-    /// Of each driver, and after those of all spare ones.
+    /// Of each driver, and behind them of all spare ones.
     turns: Vec<Turns>,
     /// How many turns there were when it was last looked whether the drivers get on.
     seen: Mutex<Vec<u32>>,
@@ -58,6 +58,8 @@ struct Shared {
     /// Drivers that found nothing to do.
     sleepers: Sleepers,
     closed: AtomicBool,
+    /// Nobody will put anything into the queues any more.
+    over: AtomicBool,
     /// Those whose actors sleep when the runtime goes.
     homes: Mutex<Vec<Weak<dyn Home>>>,
 }
@@ -77,6 +79,8 @@ struct Here {
     depth: Cell<u8>,
     /// The queue whose runnables are being dropped further up on this stack, by its address; or 0.
     drops: Cell<usize>,
+    /// Set while a lock is held under which nothing may be dropped: the queues whose turn comes afterwards.
+    later: RefCell<Option<Vec<Arc<Shared>>>>,
 }
 
 /// The queue of the driver that is polled.
@@ -85,6 +89,8 @@ struct Local {
     queue: Worker<Runnable>,
     /// An actor gave way with work left.
     gave_way: bool,
+    /// Another driver was woken. It waits in a place of this worker that no other looks at until this driver gives way.
+    called: bool,
 }
 
 /// Whether the next actor that is woken on this thread is kept for the one who wakes it.
@@ -103,6 +109,7 @@ thread_local! {
             caught: RefCell::new(Caught::No),
             depth: Cell::new(0),
             drops: Cell::new(0),
+            later: RefCell::new(None),
         }
     };
 }
@@ -122,6 +129,7 @@ impl RunQueue {
             spare_comes: AtomicBool::new(false),
             sleepers: Sleepers::new(),
             closed: AtomicBool::new(false),
+            over: AtomicBool::new(false),
             homes: Mutex::default(),
         });
         for (number, queue) in queues.into_iter().enumerate() {
@@ -146,13 +154,11 @@ impl RunQueue {
     pub(crate) fn look_after(&self, runtime: &Handle) {
         let shared = &self.shared;
         let turns: Vec<u32> = shared.turns.iter().map(Turns::count).collect();
-        let stands = *shared.seen.lock() == turns;
-        *shared.seen.lock() = turns;
-        if stands
-            && shared.has_work()
-            && !shared.sleepers.call_another()
-            && !shared.spare_comes.swap(true, Ordering::Relaxed)
-        {
+        let seen = std::mem::replace(&mut *shared.seen.lock(), turns.clone());
+        let stands = |driver: usize| seen.get(driver) == turns.get(driver);
+        let behind = shared.stealers.iter().enumerate().any(|(n, queue)| stands(n) && !queue.is_empty());
+        let waits = behind || (seen == turns && !shared.injected.lock().is_empty());
+        if waits && !shared.sleepers.call_another() && !shared.spare_comes.swap(true, Ordering::Relaxed) {
             drop(runtime.spawn(Driver::spare(shared.clone())));
         }
     }
@@ -167,6 +173,14 @@ impl RunQueue {
     /// Whether the runtime is gone: whatever is woken is dropped.
     pub(crate) fn is_closed(&self) -> bool {
         self.shared.closed.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for RunQueue {
+    /// The environment is gone, and with it all systems: the drivers end.
+    fn drop(&mut self) {
+        self.shared.over.store(true, Ordering::Relaxed);
+        self.shared.sleepers.call_all();
     }
 }
 
@@ -188,7 +202,7 @@ impl Shared {
                 local.gave_way |= gives_way;
                 local.queue.push(runnable);
                 if local.queue.len() > 1 {
-                    self.sleepers.call_another();
+                    local.called |= self.sleepers.call_another();
                 }
             }
         });
@@ -230,17 +244,28 @@ impl Shared {
     }
 
     /// Something from the queue of all, or from that of another driver.
-    fn find(&self, number: Option<usize>, queue: &Worker<Runnable>) -> Option<Runnable> {
+    fn find(&self, number: usize, queue: &Worker<Runnable>) -> Option<Runnable> {
         self.injected(queue).or_else(|| {
-            let (before, after) = self.stealers.split_at(number.map_or(0, |number| number + 1));
+            let (before, after) = self.stealers.split_at(number + 1);
             let mut others = after.iter().chain(before);
             others.find_map(|other| until_settled(|| other.steal_batch_and_pop(queue)))
         })
     }
 
+    /// One thing from any queue, for a spare driver, which keeps nothing that others could not find.
+    fn find_one(&self) -> Option<Runnable> {
+        let injected = self.injected.lock().pop_front();
+        injected.or_else(|| self.stealers.iter().find_map(|queue| until_settled(|| queue.steal())))
+    }
+
+    /// Whether a driver has a reason not to sleep.
+    fn has_news(&self) -> bool {
+        self.over.load(Ordering::Relaxed) || self.has_work()
+    }
+
     /// The runtime goes: whatever waits is dropped, and so is whatever is woken from now on, which all that sleep are.
     /// Called for every driver, because the others may run actors still, and those may fall asleep.
-    fn close(&self) {
+    fn close(self: &Arc<Self>) {
         self.closed.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         self.drop_all();
@@ -251,9 +276,16 @@ impl Shared {
     }
 
     /// Drops what waits, one after the other: a drop may wake others, which come here, too.
-    fn drop_all(&self) {
-        let this = std::ptr::from_ref(self).addr();
-        let outer = HERE.try_with(|here| here.drops.replace(this)).unwrap_or_default();
+    fn drop_all(self: &Arc<Self>) {
+        let this = Arc::as_ptr(self).addr();
+        let outer = HERE.try_with(|here| {
+            if let Some(later) = &mut *here.later.borrow_mut() {
+                later.push(self.clone());
+                return this;
+            }
+            here.drops.replace(this)
+        });
+        let outer = outer.unwrap_or_default();
         if outer == this {
             return;
         }
@@ -292,6 +324,19 @@ pub(crate) fn catching<R>(wake: impl FnOnce() -> R) -> (R, Option<Caught>) {
         return (result, None);
     }
     (result, HERE.try_with(|here| here.caught.replace(Caught::No)).ok())
+}
+
+/// Runs `locked`, which wakes actors under a lock. Where that drops them, because their runtime is gone, it does so
+/// afterwards.
+pub(crate) fn drops_later<R>(locked: impl FnOnce() -> R) -> R {
+    let outer = HERE.try_with(|here| here.later.replace(Some(Vec::new())));
+    let result = locked();
+    let Ok(outer) = outer else { return result };
+    let queues = HERE.try_with(|here| here.later.replace(outer)).ok().flatten();
+    for queue in queues.into_iter().flatten() {
+        queue.drop_all();
+    }
+    result
 }
 
 /// Runs an actor on the spot.

@@ -1,11 +1,11 @@
 //! What does an actor that sleeps still occupy?
 //!
-//! Its cell, its body, and a tokio task that holds one pointer. The future which does the work, with room for the
+//! Its cell, its body, and a task that holds one pointer. The future which does the work, with room for the
 //! largest of the user's hooks, exists only while the actor is awake: it lies in a box of this thread's pool, is begun
 //! anew for each activation, and owns the body meanwhile. So hooks with large futures cost idle actors nothing, and
 //! waking up allocates nothing. An actor that wakes up often keeps its future: see [`HOT_ACTIVATIONS`].
 //!
-//! This is the one seam between an actor and what runs it: a task per actor today.
+//! This is the one seam between an actor and what runs it: a task on the run queue per actor.
 //!
 //! # Invariants
 //!

@@ -152,7 +152,8 @@ impl<T, H> Slot<T, H> {
         };
         drop(self.ticket.waker(before));
         if before.phase() == Phase::Replied {
-            drop(self.value.lock().take());
+            let value = self.value.lock().take();
+            drop(value);
         }
     }
 
@@ -289,7 +290,8 @@ impl Ticket {
         }
         let waits = self.change(|word| word.is_open().then(|| word.with(WAITS))).is_ok();
         if !waits {
-            drop(self.aside.lock().waker.take());
+            let waker = self.aside.lock().waker.take();
+            drop(waker);
         }
         waits
     }

@@ -76,6 +76,55 @@ async fn a_handler_that_blocks_in_place_may_wait_for_actors_it_told() {
     system.shutdown().await;
 }
 
+/// Has `worker` block its thread until `then` is done, which it tells to `helper`.
+fn wait_for(worker: &ActorRef<Job>, helper: ActorRef<Job>, then: Job, done: oneshot::Sender<()>) {
+    #[expect(clippy::disallowed_methods, reason = "what it does to the other actors is the question")]
+    let work = move || {
+        let (tell, told) = std::sync::mpsc::channel();
+        helper.tell(then).unwrap();
+        helper.tell(Job::Do(Box::new(move || tell.send(()).unwrap()))).unwrap();
+        tokio::task::block_in_place(|| told.recv().unwrap());
+        done.send(()).unwrap();
+    };
+    worker.tell(Job::Do(Box::new(work))).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn actors_that_block_in_place_one_behind_the_other_are_all_stood_in_for() {
+    let system = ActorSystem::start("blocking").await.unwrap();
+    let chain: Vec<_> = (0..4).map(|index| system.spawn(&index.to_string(), || Worker).unwrap()).collect();
+    let (done, end) = oneshot::channel();
+    let mut then = Job::Do(Box::new(move || done.send(()).unwrap()));
+    let mut ends = Vec::new();
+    for pair in chain.windows(2).rev() {
+        let (worker, helper) = (pair[0].clone(), pair[1].clone());
+        let (done, end) = oneshot::channel();
+        ends.push(end);
+        let inner = then;
+        then = Job::Do(Box::new(move || wait_for(&worker, helper, inner, done)));
+    }
+    chain[0].tell(then).unwrap();
+    end.await.unwrap();
+    for end in ends {
+        end.await.unwrap();
+    }
+    system.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_system_that_is_gone_leaves_no_task_behind() {
+    let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = alive();
+    for _ in 0..20 {
+        let system = ActorSystem::start("brief").await.unwrap();
+        system.spawn("one", || Worker).unwrap().tell(Job::Do(Box::new(|| {}))).unwrap();
+        system.shutdown().await;
+    }
+    while alive() > before {
+        tokio::task::yield_now().await;
+    }
+}
+
 enum Hop {
     Peers(Vec<ActorRef<Hop>>),
     /// So many hops more, and where this one goes by.

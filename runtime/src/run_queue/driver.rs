@@ -7,7 +7,7 @@
 //! # Invariants
 //!
 //! * While a driver is polled, its queue lies with the thread, where those look for it who wake actors.
-//! * A driver has no end of its own: that it is dropped is the end of the runtime. A spare one may end.
+//! * That a driver is dropped is the end of the runtime, unless nobody needs drivers any more or it is a spare one.
 
 use std::future::Future;
 use std::mem;
@@ -26,7 +26,7 @@ use crate::failure::catch;
 /// What a driver runs before it gives way to tokio: long enough to pay for that, short enough that sockets and timers,
 /// which tokio looks at after 61 tasks, do not wait long.
 const SLICE: u32 = 64;
-/// What an actor counts that gave way with work left: it has handled a whole budget of messages.
+/// What an actor counts that gave way: it has handled a whole budget of messages, or waits a moment for more.
 const FULL_TURN: u32 = 16;
 
 /// How often a driver has run an actor: whoever sees that stand still knows that the driver is held up, or sleeps. Apart
@@ -48,7 +48,7 @@ impl Turns {
 /// A task of tokio that runs actors.
 pub(super) struct Driver {
     shared: Arc<Shared>,
-    /// `None` for a spare one.
+    /// `None` for a spare one, which has no queue of its own: nobody would find what lies there.
     number: Option<usize>,
     /// Lies with the thread while this is polled.
     queue: Option<Worker<Runnable>>,
@@ -60,7 +60,7 @@ impl Driver {
     }
 
     pub(super) fn spare(shared: Arc<Shared>) -> Self {
-        Self { shared, number: None, queue: Some(Worker::new_fifo()) }
+        Self { shared, number: None, queue: None }
     }
 }
 
@@ -76,10 +76,10 @@ impl Future for Driver {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        let Some(queue) = this.queue.take() else { return Poll::Ready(()) };
-        let local = Local { shared: this.shared.clone(), queue, gave_way: false };
+        let shared = this.shared.clone();
+        let local = this.queue.take().map(|queue| Local { shared, queue, gave_way: false, called: false });
         // A driver may be polled inside of another's poll, by a `block_on` in a handler.
-        let outer = HERE.with(|here| here.local.replace(Some(local)));
+        let outer = HERE.with(|here| here.local.replace(local));
         let then = this.work(cx);
         let local = HERE.with(|here| here.local.replace(outer));
         this.queue = local.map(|local| local.queue);
@@ -106,7 +106,10 @@ impl Driver {
         while left > 0 && coop::has_budget_remaining() {
             let Some(runnable) = next.take().or_else(|| self.next()) else {
                 let Some(number) = self.number else { return Then::End };
-                if shared.sleepers.sleep(number, cx.waker().clone(), || shared.has_work()) {
+                if shared.over.load(Ordering::Relaxed) {
+                    return Then::End;
+                }
+                if shared.sleepers.sleep(number, cx.waker().clone(), || shared.has_news()) {
                     return Then::Sleep;
                 }
                 continue;
@@ -114,33 +117,43 @@ impl Driver {
             turns.next();
             // Actors turn the panics of their users into failures themselves; a bug of ours ends its task, not this one.
             let _ = catch(|| runnable.run());
-            left = left.saturating_sub(if gave_way() { FULL_TURN } else { 1 });
+            left = left.saturating_sub(cost());
         }
         Then::GoOn
     }
 
     /// The next to run.
     fn next(&self) -> Option<Runnable> {
+        let Some(number) = self.number else { return self.shared.find_one() };
         HERE.with(|here| {
-            let local = here.local.borrow();
-            let queue = &local.as_ref()?.queue;
-            let next = queue.pop().or_else(|| self.shared.find(self.number, queue));
+            let mut local = here.local.borrow_mut();
+            let Local { queue, called, .. } = local.as_mut()?;
+            let next = queue.pop().or_else(|| self.shared.find(number, queue));
             if next.is_some() && !queue.is_empty() {
-                self.shared.sleepers.call_another();
+                *called |= self.shared.sleepers.call_another();
             }
             next
         })
     }
 }
 
-/// Whether the actor that just ran on this thread gave way.
-fn gave_way() -> bool {
-    HERE.with(|here| here.local.borrow_mut().as_mut().is_some_and(|local| mem::take(&mut local.gave_way)))
+/// What the actor that just ran on this thread takes off a slice.
+fn cost() -> u32 {
+    HERE.with(|here| {
+        let mut local = here.local.borrow_mut();
+        let Some(Local { gave_way, called, .. }) = &mut *local else { return 1 };
+        match (mem::take(called), mem::take(gave_way)) {
+            // Whoever was called runs when this one gives way.
+            (true, _) => SLICE,
+            (false, true) => FULL_TURN,
+            (false, false) => 1,
+        }
+    })
 }
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        if self.number.is_none() && self.queue.as_ref().is_none_or(Worker::is_empty) {
+        if self.number.is_none() || self.shared.over.load(Ordering::Relaxed) {
             return;
         }
         for runnable in self.queue.iter().flat_map(|queue| std::iter::from_fn(|| queue.pop())) {

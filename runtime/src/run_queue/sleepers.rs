@@ -40,6 +40,13 @@ impl Sleepers {
         sleeps
     }
 
+    /// Wakes all who sleep: what they look at has changed.
+    pub(super) fn call_all(&self) {
+        // Pairs with the one of `sleep`.
+        fence(Ordering::SeqCst);
+        while self.call_another() {}
+    }
+
     #[cold]
     fn wake_one(&self) {
         let mut list = self.list.lock();

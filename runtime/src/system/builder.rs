@@ -98,7 +98,9 @@ impl SystemBuilder {
     /// [shared dispatcher](crate::Dispatcher::shared), and its handlers were quick so far. Nothing else changes: messages
     /// are handled one at a time and in order, panics are failures of the target, and a handler that awaits goes on
     /// elsewhere. Who asks inside of a `tracing` span never does it. Default: yes, because it saves two switches of
-    /// tasks. Say no where handlers look at a `tokio::task_local!`, which may be the asker's then.
+    /// tasks. Say no where handlers look at a `tokio::task_local!`, which may be the asker's then; where they
+    /// `block_in_place`, and are asked from inside a tokio `LocalSet`, which forbids that; and where an asker must not be held
+    /// up by a handler that holds its thread, which one in 240 asks to a slow actor may be.
     pub fn inline_asks(mut self, inline: bool) -> Self {
         self.inline_asks = inline;
         self
