@@ -220,6 +220,17 @@ fn pages(bytes: &[u8], journal: u64) -> Vec<u8> {
     out
 }
 
+/// Where the first page stands that is not as it was written, if there is one.
+pub(crate) fn damaged_page(bytes: &[u8], journal: u64) -> Option<(usize, Damage)> {
+    let pages = (0_u64..).zip(bytes.chunks(PAGE));
+    let mut damaged = pages.map(|(page, bytes)| match bytes.len() {
+        PAGE => unsealed(bytes, journal ^ page),
+        _ => Err(Damage::Short),
+    });
+    let page = damaged.by_ref().position(|page| page.is_err())?;
+    Some((page * PAGE, Damage::Checksum))
+}
+
 impl IndexFile {
     /// Opens the index in the file `name`, when it is there and belongs to `subject`.
     ///
