@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use futures_util::FutureExt;
-use omnitron_persistence::backend::log::inspect::{Kind, Lost, Report};
+use omnitron_persistence::backend::log::inspect::{Finding, Kind, Lost, Report};
 use omnitron_persistence::backend::log::{Repaired, inspect};
 use omnitron_persistence::backend::{Delete, JournalBackend};
 use omnitron_persistence::disk::Disk;
@@ -122,7 +122,7 @@ fn every_flipped_byte_is_found_in_its_file_and_costs_no_more_than_it_must() {
             let files = damaged(&files, name, |bytes| bytes[byte] ^= 1 << (byte % 8));
             let report = check(&files);
             assert!(!report.is_healthy(), "{what}: {:?}", report.findings);
-            let named = |finding: &&_| matches!(finding, omnitron_persistence::backend::log::inspect::Finding { fault, .. } if fault.place().ends_with(name.as_str()));
+            let named = |finding: &&Finding| finding.fault.place().ends_with(name.as_str());
             let finding = report.findings.iter().find(named);
             let finding = finding.unwrap_or_else(|| panic!("{what}: {:?}", report.findings));
             assert!(finding.fault.offset().is_some_and(|at| at <= byte as u64), "{what}: {}", finding.fault);
@@ -135,7 +135,8 @@ fn every_flipped_byte_is_found_in_its_file_and_costs_no_more_than_it_must() {
             }
             if byte % 3 == 0 {
                 let (repaired, numbers) = repair(&files, &what);
-                assert!(!repaired.findings.is_empty(), "{what}");
+                // Indexes are not copied, so nothing is said of them.
+                assert!(name.ends_with(".idx") || !repaired.findings.is_empty(), "{what}");
                 let lost =
                     whole.iter().filter(|(id, numbers_before)| numbers[*id] != **numbers_before).count();
                 assert!(lost <= if name.ends_with(".log") { 4 } else { 0 }, "{what}");

@@ -23,6 +23,8 @@ const PAGE: usize = 4096;
 /// What fits into a page beside its checksum.
 const DATA: usize = PAGE - 4;
 const HEAD: usize = 72;
+/// The bytes which say what it is an index of.
+pub(crate) const SUBJECT_BYTES: usize = 32;
 const ENTRY: usize = 32;
 const SLICE: usize = 40;
 const PER_BUCKET: usize = 32;
