@@ -114,11 +114,10 @@ impl Inspection {
             let what = "it belongs to what the segment was before";
             return Some(self.finding(Kind::Note, &name, what, REBUILT));
         }
+        let shorter = expected.len().min(bytes.len());
         let differs = expected.iter().zip(&bytes).position(|(a, b)| a != b);
-        match differs.or((expected.len() != bytes.len()).then_some(expected.len().min(bytes.len()))) {
-            Some(offset) => damaged("the index does not say what its segment says".to_owned(), offset),
-            None => None,
-        }
+        let offset = differs.or_else(|| (expected.len() != bytes.len()).then_some(shorter))?;
+        damaged("the index does not say what its segment says".to_owned(), offset)
     }
 
     /// Every snapshot with its name and its bytes, or what is wrong with it.
@@ -143,9 +142,9 @@ impl Inspection {
             Err(error) => return Err(self.finding(Kind::Damage, &name, error, DEVICE)),
         };
         let decoded = snapshots::decode(&bytes);
-        let named = decoded.and_then(|snapshot| match snapshots::is_named_after(&name, &snapshot.id) {
-            true => Ok(snapshot),
-            false => Err(Damage::Field("it has the name of another id")),
+        let named = decoded.and_then(|snapshot| {
+            let named = snapshots::is_named_after(&name, &snapshot.id);
+            if named { Ok(snapshot) } else { Err(Damage::Field("it has the name of another id")) }
         });
         match named {
             Ok(snapshot) => Ok((name, snapshot, bytes)),

@@ -318,7 +318,7 @@ impl Inspection {
             Ok(Some(bytes)) => match Checkpoint::decode(&bytes) {
                 Ok(checkpoint) if checkpoint.journal == self.journal => self.checkpoint = Some(checkpoint),
                 Ok(_) => {
-                    self.damaged(checkpoint::NAME, Damage::Field("it belongs to another journal"), WITNESS)
+                    self.damaged(checkpoint::NAME, Damage::Field("it belongs to another journal"), WITNESS);
                 }
                 Err(damage) => self.damaged(checkpoint::NAME, damage, WITNESS),
             },

@@ -77,15 +77,16 @@ impl Inspection {
         let mut snapshots = 0;
         for found in self.snapshots() {
             match found {
-                Ok((name, snapshot, bytes)) => match self.ahead(&name, &snapshot, &ids) {
-                    Some(finding) => findings.push(finding),
-                    None => {
-                        let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
-                        copy.create_folder(folder).map_err(failed)?;
-                        copy.replace(folder, &name, &bytes).map_err(failed)?;
-                        snapshots += 1;
+                Ok((name, snapshot, bytes)) => {
+                    if let Some(finding) = self.ahead(&name, &snapshot, &ids) {
+                        findings.push(finding);
+                        continue;
                     }
-                },
+                    let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+                    copy.create_folder(folder).map_err(failed)?;
+                    copy.replace(folder, &name, &bytes).map_err(failed)?;
+                    snapshots += 1;
+                }
                 Err(finding) => findings.push(finding),
             }
         }
@@ -185,7 +186,7 @@ impl<'a> Copy<'a> {
                 self.saw(*slice, *epoch, Ordinal::ZERO);
                 // The newest of them says it all.
                 if ids.get(id).is_some_and(|seen| seen.floor == to.get()) {
-                    let highest = Sequence::new(self.heads.get(id).map_or(to.get(), |head| *head));
+                    let highest = self.heads.get(id).map_or(*to, |head| Sequence::new(*head));
                     record::encode_deletion(&mut self.bytes, (*slice, *epoch), id, *to, highest);
                     self.records += 1;
                 }

@@ -153,20 +153,14 @@ impl<'a> Walk<'a> {
 
     /// Goes on at the next batch whose head is whole.
     fn resume(&mut self, part: &Part, mut scan: Scan) -> io::Result<()> {
-        match find(part, &scan)?.filter(|(at, _)| part.end.is_none_or(|end| *at < end.at)) {
-            Some((at, header)) => {
-                scan.resume(at, &header);
-                self.scan = Some(scan);
-            }
-            None => {
-                self.found(
-                    Kind::Damage,
-                    "no whole batch stands in the segment from here on",
-                    scan.at,
-                    RESTORE,
-                );
-                self.end_part();
-            }
+        let next = find(part, &scan)?.filter(|(at, _)| part.end.is_none_or(|end| *at < end.at));
+        if let Some((at, header)) = next {
+            scan.resume(at, &header);
+            self.scan = Some(scan);
+        } else {
+            let what = "no whole batch stands in the segment from here on";
+            self.found(Kind::Damage, what, scan.at, RESTORE);
+            self.end_part();
         }
         Ok(())
     }
