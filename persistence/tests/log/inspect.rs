@@ -106,7 +106,7 @@ fn a_healthy_journal_is_healthy_and_its_streams_are_told() {
     };
     assert_eq!((told("id-0"), told("id-1")), ((20, 20, 0, 0), (20, 15, 5, 0)));
     let inspection = inspect(Sim::with(1, &files)).unwrap();
-    assert_eq!(inspection.events().filter(Result::is_ok).count(), 80);
+    assert_eq!(inspection.events().flatten().count(), 80);
     let (repaired, numbers) = repair(&files, "nothing is wrong");
     assert_eq!((repaired.events, repaired.snapshots, repaired.left_out), (80, 2, vec![]));
     assert_eq!(numbers["id-1"].len(), 15, "what is deleted stays deleted");
@@ -117,7 +117,7 @@ fn every_flipped_byte_is_found_in_its_file_and_costs_no_more_than_it_must() {
     let files = sample();
     let whole = repair(&files, "nothing is wrong").1;
     for (name, bytes) in &files {
-        for byte in (0..bytes.len()).step_by(23) {
+        for byte in (0..bytes.len()).step_by(41) {
             let what = format!("{name}, byte {byte}");
             let files = damaged(&files, name, |bytes| bytes[byte] ^= 1 << (byte % 8));
             let report = check(&files);
