@@ -27,6 +27,7 @@ const PURE: &[&str] = &[
     "persistence/src/backend/log/format.rs",
     "persistence/src/backend/log/recent.rs",
     "persistence/src/backend/log/record.rs",
+    "persistence/src/backend/log/remains.rs",
     "persistence/src/backend/log/scan.rs",
     "persistence/src/backend/log/table.rs",
     "persistence/src/event.rs",

@@ -15,6 +15,7 @@ const ZEROS: usize = 256 << 10;
 #[derive(Debug)]
 pub struct Real {
     folder: PathBuf,
+    read_only: bool,
 }
 
 impl Real {
@@ -31,7 +32,26 @@ impl Real {
         for around in folder.ancestors().skip(1).take(missing) {
             File::open(around)?.sync_all()?;
         }
-        Ok(Self { folder })
+        Ok(Self { folder, read_only: false })
+    }
+
+    /// The folder `folder`, to look at: whatever would change it is refused with [`io::ErrorKind::ReadOnlyFilesystem`], and the right to read is
+    /// enough. [`lock`](Disk::lock) works, if the file is there.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, if it is no folder or cannot be read.
+    pub fn read_only(folder: impl AsRef<Path>) -> io::Result<Self> {
+        let folder = std::path::absolute(folder)?;
+        fs::read_dir(&folder)?;
+        Ok(Self { folder, read_only: true })
+    }
+
+    /// # Errors
+    ///
+    /// When nothing may be changed.
+    fn writable(&self) -> io::Result<()> {
+        if self.read_only { Err(io::ErrorKind::ReadOnlyFilesystem.into()) } else { Ok(()) }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -41,21 +61,24 @@ impl Real {
 
 impl Disk for Real {
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        let file = OpenOptions::new().read(true).write(true).open(self.path(name))?;
+        let file = OpenOptions::new().read(true).write(!self.read_only).open(self.path(name))?;
         Ok(Arc::new(RealFile(file)))
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.writable()?;
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(true).open(self.path(name))?;
         Ok(Arc::new(RealFile(file)))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.writable()?;
         fs::rename(self.path(from), self.path(to))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
+        self.writable()?;
         fs::remove_file(self.path(name))
     }
 
@@ -73,6 +96,7 @@ impl Disk for Real {
     }
 
     fn create_folder(&self, folder: &str) -> io::Result<()> {
+        self.writable()?;
         fs::create_dir_all(self.path(folder))
     }
 
@@ -81,8 +105,8 @@ impl Disk for Real {
     }
 
     fn lock(&self, name: &str) -> io::Result<Box<dyn Send + Sync>> {
-        let path = self.path(name);
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let (path, write) = (self.path(name), !self.read_only);
+        let file = OpenOptions::new().read(true).write(write).create(write).truncate(false).open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Box::new(file)),
             Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),

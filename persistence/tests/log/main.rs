@@ -8,6 +8,7 @@ mod crash;
 mod damage;
 mod deletion;
 mod format;
+mod inspect;
 mod opening;
 mod process;
 mod snapshots;

@@ -23,6 +23,8 @@ const PAGE: usize = 4096;
 /// What fits into a page beside its checksum.
 const DATA: usize = PAGE - 4;
 const HEAD: usize = 72;
+/// The bytes which say what it is an index of.
+pub(crate) const SUBJECT_BYTES: usize = 32;
 const ENTRY: usize = 32;
 const SLICE: usize = 40;
 const PER_BUCKET: usize = 32;
@@ -218,6 +220,17 @@ fn pages(bytes: &[u8], journal: u64) -> Vec<u8> {
         out.extend_from_slice(&full);
     }
     out
+}
+
+/// Where the first page stands that is not as it was written, if there is one.
+pub(crate) fn damaged_page(bytes: &[u8], journal: u64) -> Option<(usize, Damage)> {
+    let pages = (0_u64..).zip(bytes.chunks(PAGE));
+    let mut damaged = pages.map(|(page, bytes)| match bytes.len() {
+        PAGE => unsealed(bytes, journal ^ page),
+        _ => Err(Damage::Short),
+    });
+    let page = damaged.by_ref().position(|page| page.is_err())?;
+    Some((page * PAGE, Damage::Checksum))
 }
 
 impl IndexFile {

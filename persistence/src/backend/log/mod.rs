@@ -13,19 +13,26 @@
 //! | `segment`, `store`, `read` | how is it read? |
 //! | `checkpoint` | how far was it durable? |
 //! | `snapshots` | where do snapshots lie? |
+//! | `inspect`, `salvage`, `check` | is a journal whole, and what is left of it? |
+//! | `remains`, `repair` | what becomes of that in a copy? |
 //! | `compact`, `rewrite` | how is the space of deleted events given back? |
 
+mod check;
 mod checkpoint;
 mod compact;
 mod filter;
 mod form;
 mod format;
 mod index;
+pub mod inspect;
 mod open;
 mod read;
 mod recent;
 mod record;
+mod remains;
+mod repair;
 mod rewrite;
+mod salvage;
 mod scan;
 mod segment;
 mod snapshots;
@@ -57,6 +64,8 @@ use recent::Recent;
 use store::Store;
 use writer::{Answer, Command};
 
+pub use inspect::{Inspection, inspect};
+pub use repair::Repaired;
 pub use rewrite::Compacted;
 pub use snapshots::Snapshots;
 pub use writer::Writer;

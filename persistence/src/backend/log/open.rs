@@ -24,7 +24,7 @@ use crate::disk::{Disk, DiskFile};
 use crate::id::Slices;
 
 pub(crate) const LOCK: &str = "lock";
-const IDENTITY: &str = "journal";
+pub(crate) const IDENTITY: &str = "journal";
 const RIGHTS: &str = "Give this process the right to read and write the folder and its files, then try again";
 const OWN_FOLDER: &str = "Choose a folder of its own for the journal";
 

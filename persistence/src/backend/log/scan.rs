@@ -80,6 +80,16 @@ impl Scan {
         Ok(())
     }
 
+    /// The head of a batch, if it is whole, whether it is the next one or not.
+    pub(crate) fn head(&self, bytes: &[u8]) -> Option<BatchHeader> {
+        BatchHeader::decode(bytes, self.journal).ok()
+    }
+
+    /// Goes on at `at`, where the head of a later batch stands. Whether its body is whole is still to be checked.
+    pub(crate) fn resume(&mut self, at: u64, header: &BatchHeader) {
+        (self.at, self.number, self.chain) = (at, header.number, header.previous);
+    }
+
     /// Where in `window` the whole head of a batch stands that came after the one that is missing. `window` starts at a place where a batch may
     /// start.
     pub(crate) fn later(&self, window: &[u8]) -> Option<usize> {

@@ -245,7 +245,14 @@ fn encode(snapshot: &Snapshot) -> Vec<u8> {
     bytes
 }
 
-fn decode(bytes: &Bytes) -> Result<Snapshot, Damage> {
+/// Whether a snapshot of `id` lies in `name`, the slot aside.
+pub(crate) fn is_named_after(name: &str, id: &PersistenceId) -> bool {
+    let of_slot_0 = Inner::name(id, 0);
+    let stem = |name: &str| name.rsplit_once('-').map(|(stem, _)| stem.to_owned());
+    stem(name).is_some() && stem(name) == stem(&of_slot_0)
+}
+
+pub(crate) fn decode(bytes: &Bytes) -> Result<Snapshot, Damage> {
     versioned(bytes, MAGIC, HEAD)?;
     let body = bytes.len().checked_sub(4).filter(|body| *body >= HEAD).ok_or(Damage::Short)?;
     if crc32c(&bytes[..body]) != u32_at(bytes, body) {

@@ -100,7 +100,7 @@ pub(crate) fn walk(
 }
 
 /// The records of a batch, each with its place in the body.
-fn records(
+pub(crate) fn records(
     batch: &BatchHeader,
     body: &Bytes,
 ) -> impl Iterator<Item = Result<(usize, Record), (usize, Damage)>> {
@@ -113,7 +113,7 @@ fn records(
 }
 
 /// Where a whole batch stands behind the place where the chain breaks.
-fn later(
+pub(crate) fn later(
     scan: &Scan,
     read: &dyn Fn(u64, usize) -> Result<Vec<u8>, ReadError>,
 ) -> Result<Option<u64>, ReadError> {
