@@ -1,0 +1,263 @@
+//! How is the space of deleted events given back?
+//!
+//! What `compact` chose is written anew beside its place, without what was deleted, synced, and renamed over the first of the old
+//! files; then the others are removed. A crash leaves the old files or the new one, and perhaps old ones that the new one stands for, which
+//! the next start removes. Readers keep the old files until they are done.
+//!
+//! # Invariants
+//!
+//! * The newest deletion of each id stays, so that its highest sequence is never forgotten, and so does the state of each slice.
+//! * Sequences and ordinals stay as they are, and so does their order.
+
+use std::sync::Arc;
+
+use crc32c::crc32c;
+use foldhash::quality::FixedState;
+
+use super::compact::{self, Weight};
+use super::format::{ALIGNMENT, BATCH_BYTES, BatchHeader, Rewritten, SEGMENT_BYTES, SegmentHeader};
+use super::record::{self, Place, Record};
+use super::segment::{Segment, file_name, index_name};
+use super::store::Store;
+use super::table::{Entry, Map, Table};
+use crate::backend::{Fault, ReadError};
+use crate::disk::DiskFile;
+use crate::id::{Epoch, Ordinal, PersistenceId};
+
+/// About how many bytes a batch of a segment that is rewritten has.
+const BATCH: usize = 1 << 20;
+const LATER: &str = "Nothing is lost; the space is given back when the cause is gone";
+
+/// What was given back.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Compacted {
+    /// How many segments were rewritten.
+    pub segments: usize,
+    /// How many bytes they took less afterwards.
+    pub bytes: u64,
+}
+
+/// Rewrites what is worth it. `measure`: counts first what is deleted, instead of relying on what was seen since the journal was opened.
+pub(crate) fn compact(store: &Store, segment_bytes: u64, measure: bool) -> Result<Compacted, ReadError> {
+    let _one_at_a_time = store.compacting.lock();
+    let mut done = Compacted::default();
+    if measure {
+        let segments = store.segments();
+        for segment in &segments[..segments.len() - 1] {
+            segment.count_dead(dead(store, segment)?);
+        }
+    }
+    loop {
+        let segments = store.segments();
+        let full = &segments[..segments.len() - 1];
+        let weights = full.iter().map(|segment| weight(segment)).collect::<Result<Vec<_>, _>>()?;
+        let Some(chosen) = compact::choose(&weights, segment_bytes) else { return Ok(done) };
+        let before: u64 = weights[chosen.clone()].iter().map(|weight| weight.bytes).sum();
+        let next = segments[chosen.end].header;
+        let after = rewrite(store, &full[chosen.clone()], &next)?;
+        done.segments += chosen.len();
+        done.bytes += before.saturating_sub(after);
+        if after >= before && chosen.len() == 1 {
+            return Ok(done); // nothing came of it, and nothing would
+        }
+    }
+}
+
+fn weight(segment: &Segment) -> Result<Weight, ReadError> {
+    let bytes = segment.subject().map_or(0, |subject| subject.end);
+    Ok(Weight { bytes, events: segment.events()?, dead: segment.dead() })
+}
+
+/// How many events of a segment are deleted.
+fn dead(store: &Store, segment: &Segment) -> Result<u64, ReadError> {
+    let (mut floors, mut dead) = (Floors::new(store), 0);
+    segment.walk(|_, record| {
+        if let Record::Event { recorded, .. } = record {
+            dead += u64::from(recorded.sequence.get() <= floors.of(&recorded.id)?);
+        }
+        Ok(())
+    })?;
+    Ok(dead)
+}
+
+/// Up to where ids are deleted, each looked up once.
+struct Floors<'a> {
+    store: &'a Store,
+    known: Map<PersistenceId, u64>,
+}
+
+impl<'a> Floors<'a> {
+    fn new(store: &'a Store) -> Self {
+        let seed = FixedState::with_seed(store.context.journal);
+        Self { store, known: Map::with_hasher(seed) }
+    }
+
+    fn of(&mut self, id: &PersistenceId) -> Result<u64, ReadError> {
+        if let Some(floor) = self.known.get(id) {
+            return Ok(*floor);
+        }
+        let floor = Store::floor(&self.store.segments(), id)?;
+        self.known.insert(id.clone(), floor);
+        Ok(floor)
+    }
+}
+
+/// Writes `old`, which `next` follows, as one segment. How many bytes it has.
+fn rewrite(store: &Store, old: &[Arc<Segment>], next: &SegmentHeader) -> Result<u64, ReadError> {
+    let context = &store.context;
+    let (first, last) = (&old[0], &old[old.len() - 1]);
+    let subject = last.subject().expect("only full segments are rewritten");
+    let original_chain = last.header.rewritten.map_or(subject.chain, |rewritten| rewritten.original_chain);
+    let name = file_name(first.header.first);
+    let beside = format!("{name}.new");
+    let place = context.disk.place(&beside);
+    let failed = |error: std::io::Error| ReadError::Unavailable(Fault::new(error, &place, LATER));
+
+    let marks = newest_marks(store, old)?;
+    let mut floors = Floors::new(store);
+    let file = context.disk.create(&beside).map_err(failed)?;
+    let mut out = Out {
+        file: &file,
+        journal: context.journal,
+        segment: first.header.first,
+        at: SEGMENT_BYTES as u64,
+        number: first.header.batch,
+        chain: first.header.previous_chain,
+        bytes: vec![0; BATCH_BYTES],
+        records: 0,
+        table: Table::new(context.journal),
+    };
+    for segment in old {
+        segment.walk(|offset, record| {
+            let keep = match &record {
+                Record::Event { recorded, .. } => recorded.sequence.get() > floors.of(&recorded.id)?,
+                Record::Deletion { id, .. } => marks.get(id) == Some(&(segment.header.first, offset)),
+                Record::Claim { .. } => false,
+            };
+            if keep { out.add(&record).map_err(failed) } else { Ok(()) }
+        })?;
+    }
+    let mut lanes = super::form::Lanes::new();
+    for segment in old {
+        for (slice, epoch, last) in segment.lanes()? {
+            super::writer::Writer::note(&mut lanes, slice, epoch, last);
+        }
+    }
+    for (slice, lane) in lanes {
+        out.add(&Record::Claim { slice, epoch: lane.epoch, ordinal: lane.last }).map_err(failed)?;
+    }
+    out.flush().map_err(failed)?;
+    let Out { at: end, chain, table, .. } = out;
+    let header = SegmentHeader {
+        last: last.header.last,
+        rewritten: Some(Rewritten { original_chain, end, chain, next_batch: next.batch }),
+        ..first.header
+    };
+    file.write_at(&header.encode(), 0).map_err(failed)?;
+    file.sync().map_err(failed)?;
+    context.disk.rename(&beside, &name).map_err(failed)?;
+    context.disk.sync_folder("").map_err(failed)?;
+
+    let segment = Arc::new(Segment::with_table(Arc::clone(context), header, file, table));
+    segment.seal(end, chain);
+    store.replace(&segment);
+    segment.write_index();
+    for gone in &old[1..] {
+        // What is left behind is removed at the next start.
+        let _ = context.disk.remove(&file_name(gone.header.first));
+        let _ = context.disk.remove(&index_name(gone.header.first));
+    }
+    Ok(end)
+}
+
+/// Where in `old` the deletions stand that have to stay: of each id the furthest one, unless a later segment goes as far.
+fn newest_marks(store: &Store, old: &[Arc<Segment>]) -> Result<Map<PersistenceId, (u32, u32)>, ReadError> {
+    let seed = FixedState::with_seed(store.context.journal);
+    let mut furthest: Map<PersistenceId, (u64, (u32, u32))> = Map::with_hasher(seed);
+    for segment in old {
+        segment.walk(|offset, record| {
+            if let Record::Deletion { id, to, .. } = record {
+                let mark = furthest.entry(id).or_insert((0, (0, 0)));
+                if to.get() >= mark.0 {
+                    *mark = (to.get(), (segment.header.first, offset));
+                }
+            }
+            Ok(())
+        })?;
+    }
+    let segments = store.segments();
+    let behind = segments.partition_point(|segment| segment.header.first <= old[old.len() - 1].header.first);
+    let mut marks = Map::with_hasher(FixedState::with_seed(store.context.journal));
+    for (id, (to, place)) in furthest {
+        if Store::floor(&segments[behind..], &id)? < to {
+            marks.insert(id, place);
+        }
+    }
+    Ok(marks)
+}
+
+/// A segment that is being written.
+struct Out<'a> {
+    file: &'a Arc<dyn DiskFile>,
+    journal: u64,
+    segment: u32,
+    at: u64,
+    number: u64,
+    chain: u32,
+    bytes: Vec<u8>,
+    records: u32,
+    table: Table,
+}
+
+impl Out<'_> {
+    fn add(&mut self, record: &Record) -> std::io::Result<()> {
+        let offset = u32::try_from(self.at + self.bytes.len() as u64)
+            .map_err(|_| std::io::Error::other("the segment would be longer than 4 GiB"))?;
+        match record {
+            Record::Event { recorded, epoch, .. } => {
+                let last = self.table.ids.get(&recorded.id).and_then(|run| run.offsets.last());
+                let place = Place {
+                    id: &recorded.id,
+                    slice: recorded.slice,
+                    epoch: *epoch,
+                    sequence: recorded.sequence,
+                    ordinal: recorded.ordinal,
+                    back: last.copied().unwrap_or_default(),
+                };
+                record::encode_event(&mut self.bytes, &place, &recorded.event);
+            }
+            Record::Deletion { slice, epoch, id, to, highest } => {
+                record::encode_deletion(&mut self.bytes, (*slice, *epoch), id, *to, *highest);
+            }
+            Record::Claim { slice, epoch, ordinal } => {
+                let (epoch, ordinal): (Epoch, Ordinal) = (*epoch, *ordinal);
+                record::encode_claim(&mut self.bytes, *slice, epoch, ordinal);
+            }
+        }
+        self.records += 1;
+        self.table.add(offset, Entry::from(record)).map_err(std::io::Error::other)?;
+        if self.bytes.len() >= BATCH { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        if self.records == 0 {
+            return Ok(());
+        }
+        let body = (self.bytes.len() - BATCH_BYTES).next_multiple_of(ALIGNMENT);
+        self.bytes.resize(BATCH_BYTES + body, 0);
+        let header = BatchHeader {
+            body: u32::try_from(body).map_err(std::io::Error::other)?,
+            number: self.number,
+            segment: self.segment,
+            records: self.records,
+            previous: self.chain,
+            checksum: crc32c(&self.bytes[BATCH_BYTES..]),
+        };
+        self.bytes[..BATCH_BYTES].copy_from_slice(&header.encode(self.journal));
+        self.file.write_at(&self.bytes, self.at)?;
+        self.at += self.bytes.len() as u64;
+        (self.number, self.chain, self.records) = (self.number + 1, header.chain(self.journal), 0);
+        self.bytes.truncate(BATCH_BYTES);
+        Ok(())
+    }
+}

@@ -1,0 +1,41 @@
+//! The journal in memory.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use omnitron_persistence::backend::JournalBackend;
+use omnitron_persistence::backend::memory::{Controls, Failure, Memory};
+use omnitron_persistence::conformance::{self, Storage};
+
+struct InMemory(Memory, Controls);
+
+impl Storage for InMemory {
+    fn open(&mut self) -> BoxFuture<'_, Arc<dyn JournalBackend>> {
+        let journal: Arc<dyn JournalBackend> = Arc::new(self.0.clone());
+        std::future::ready(journal).boxed()
+    }
+
+    fn close(&mut self) -> BoxFuture<'_, ()> {
+        std::future::ready(()).boxed()
+    }
+
+    fn crash(&mut self) -> bool {
+        self.1.crash();
+        true
+    }
+
+    fn fail_next_write(&mut self) -> bool {
+        self.1.fail_next(Failure::UnknownLost);
+        true
+    }
+}
+
+#[tokio::test]
+async fn the_journal_in_memory_keeps_the_contract() {
+    let skipped = conformance::check(|slices| {
+        let (journal, controls) = Memory::new(slices);
+        InMemory(journal, controls)
+    });
+    assert_eq!(skipped.await, Vec::<&str>::new());
+}

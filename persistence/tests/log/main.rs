@@ -1,0 +1,14 @@
+//! What does the log do to a journal, and what do crashes and damage do to the log?
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as the tests do")]
+#![expect(clippy::case_sensitive_file_extension_comparisons, reason = "the names are the journal's own")]
+#![expect(clippy::cast_possible_truncation, reason = "the numbers are small")]
+
+mod crash;
+mod damage;
+mod deletion;
+mod format;
+mod opening;
+mod process;
+mod snapshots;
+mod support;
