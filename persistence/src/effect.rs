@@ -93,6 +93,8 @@ impl<E: EventSourced> Effect<E> {
 
     /// Then answers with what `value` makes of the state behind the events of this effect. `value` runs at once; the answer leaves
     /// when that state is durable.
+    ///
+    /// The compiler wants to be told the type of the state, because it sees only later whose effect this is: `|state: &Balance| state.cents`.
     pub fn then_reply<T: Send + 'static>(
         self,
         reply: ReplyTo<T>,

@@ -38,7 +38,7 @@ use crate::stored;
 /// #     type State = u64;
 /// #     fn handle(&self, _: &u64, command: CounterCommand, _: &Scope<Self>) -> Effect<Self> {
 /// #         let CounterCommand::Add(n, reply) = command;
-/// #         Effect::persist(CounterEvent::Added(n)).then_reply(reply, |state| *state)
+/// #         Effect::persist(CounterEvent::Added(n)).then_reply(reply, |state: &u64| *state)
 /// #     }
 /// #     fn apply(state: &mut u64, event: &CounterEvent) {
 /// #         let CounterEvent::Added(n) = event;
