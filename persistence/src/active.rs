@@ -58,7 +58,11 @@ impl<E: EventSourced> Active<E> {
     }
 
     /// Applies the events, then makes the replies and side effects of the state that this gives.
-    pub(crate) fn apply(&mut self, events: &[E::Event], steps: Vec<Step<E>>) -> Result<Vec<Release>, EffectError> {
+    pub(crate) fn apply(
+        &mut self,
+        events: &[E::Event],
+        steps: Vec<Step<E>>,
+    ) -> Result<Vec<Release>, EffectError> {
         for event in events {
             let sequence = self.scope.sequence.plus(1);
             let applied = catch_unwind(AssertUnwindSafe(|| E::apply(&mut self.state, event)));
@@ -120,13 +124,22 @@ impl<E: EventSourced> Active<E> {
                 readers.is_none_or(|readers| ordinal.is_some_and(|ordinal| ordinal <= readers))
             };
             if verdict == Verdict::Durable && passed() {
-                env.spawn(|| format!("{id} trims"), delete(backend, Delete { slice, epoch, id: id.clone(), to }));
+                env.spawn(
+                    || format!("{id} trims"),
+                    delete(backend, Delete { slice, epoch, id: id.clone(), to }),
+                );
             }
         }));
     }
 
     /// Saves a snapshot beside the actor, then lets go of what is not needed any more.
-    fn save(&self, snapshot: Snapshot, retention: Arc<Mutex<Retention>>, flow: &Arc<Flow>, env: Env) -> Release {
+    fn save(
+        &self,
+        snapshot: Snapshot,
+        retention: Arc<Mutex<Retention>>,
+        flow: &Arc<Flow>,
+        env: Env,
+    ) -> Release {
         let Self { journal, slice, epoch, .. } = self;
         let (journal, slice, epoch) = (journal.clone(), *slice, *epoch);
         // Weak, because a flow holds its releases.
@@ -138,31 +151,28 @@ impl<E: EventSourced> Active<E> {
             let ordinal = flow.upgrade().and_then(|flow| flow.last());
             let id = snapshot.id.clone();
             let label = format!("{id} snapshot");
-            env.spawn(
-                || label,
-                async move {
-                    let Some(open) = journal.get() else { return };
-                    let saved = open.snapshots.save(snapshot).await;
-                    if let Err(reason) = &saved {
-                        tracing::warn!(%id, %reason, "a snapshot was not saved: the events remain");
-                    }
-                    let readers = journal.slowest_reader(slice);
-                    let cleanup = {
-                        let mut retention = retention.lock();
-                        retention.ended(saved.is_ok(), ordinal);
-                        retention.cleanup(readers)
-                    };
-                    let Cleanup { snapshots_to, events_to } = cleanup;
-                    if let Some(to) = events_to {
-                        delete(Arc::clone(&open.backend), Delete { slice, epoch, id: id.clone(), to }).await;
-                    }
-                    if let Some(to) = snapshots_to
-                        && let Err(reason) = open.snapshots.delete_to(&id, to).await
-                    {
-                        tracing::warn!(%id, %reason, "old snapshots were not deleted");
-                    }
-                },
-            );
+            env.spawn(|| label, async move {
+                let Some(open) = journal.get() else { return };
+                let saved = open.snapshots.save(snapshot).await;
+                if let Err(reason) = &saved {
+                    tracing::warn!(%id, %reason, "a snapshot was not saved: the events remain");
+                }
+                let readers = journal.slowest_reader(slice);
+                let cleanup = {
+                    let mut retention = retention.lock();
+                    retention.ended(saved.is_ok(), ordinal);
+                    retention.cleanup(readers)
+                };
+                let Cleanup { snapshots_to, events_to } = cleanup;
+                if let Some(to) = events_to {
+                    delete(Arc::clone(&open.backend), Delete { slice, epoch, id: id.clone(), to }).await;
+                }
+                if let Some(to) = snapshots_to
+                    && let Err(reason) = open.snapshots.delete_to(&id, to).await
+                {
+                    tracing::warn!(%id, %reason, "old snapshots were not deleted");
+                }
+            });
         })
     }
 }

@@ -161,7 +161,8 @@ impl<E: EventSourced> Entity<E> {
             Err(Trouble::Passing(reason)) => {
                 let (now, random) = (ctx.now(), ctx.env().random_unit());
                 let since = self.suspended.as_ref().map_or(now, |suspended| suspended.since);
-                let attempts = self.suspended.as_ref().map_or(1, |suspended| suspended.attempts.saturating_add(1));
+                let attempts =
+                    self.suspended.as_ref().map_or(1, |suspended| suspended.attempts.saturating_add(1));
                 let wait = RETRY.0.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(RETRY.1);
                 let wait = wait.mul_f64(0.8 + 0.4 * random);
                 tracing::warn!(path = %ctx.path(), attempts, ?wait, %reason, "suspended: the state cannot be recovered now");
@@ -179,7 +180,8 @@ impl<E: EventSourced> Entity<E> {
         });
         let of_system = || ctx.system().extension::<Journal>().map(|journal| (*journal).clone());
         let journal = settings.journal.clone().or_else(of_system);
-        let Some((journal, open)) = journal.as_ref().and_then(|journal| Some((journal, journal.get()?))) else {
+        let Some((journal, open)) = journal.as_ref().and_then(|journal| Some((journal, journal.get()?)))
+        else {
             return Err(RecoveryError::NoJournal { id: text }.into());
         };
         let id = PersistenceId::new(&text).map_err(|reason| RecoveryError::IllegalId { text, reason })?;
@@ -207,9 +209,10 @@ impl<E: EventSourced> Entity<E> {
         let recovered = replay::recover::<E>(journal, open, &id, slice, codec).await?;
         let Recovered { state, sequence, epoch, snapshot, replayed } = recovered;
         tracing::debug!(%id, sequence = sequence.get(), snapshot = snapshot.map(Sequence::get), replayed, "recovered");
-        let retention = settings.snapshots.as_ref().map(|(options, _)| {
-            Arc::new(Mutex::new(Retention::new(options.clone(), snapshot, replayed)))
-        });
+        let retention = settings
+            .snapshots
+            .as_ref()
+            .map(|(options, _)| Arc::new(Mutex::new(Retention::new(options.clone(), snapshot, replayed))));
         let scope = Scope { id, myself: ctx.myself().clone(), now: Timestamp::default(), sequence };
         let backend = Arc::clone(&open.backend);
         let journal = journal.clone();

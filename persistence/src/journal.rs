@@ -120,14 +120,19 @@ impl Journal {
     /// [`OpenError`] says what is wrong, where, and what to do. Nothing that holds events was changed, and a second call tries again.
     pub async fn open(&self, env: &Env) -> Result<(), OpenError> {
         let _alone = self.inner.opening.lock().await;
-        let Some((dir, options)) = self.inner.embedded.clone().filter(|_| self.inner.open.get().is_none()) else {
+        let Some((dir, options)) = self.inner.embedded.clone().filter(|_| self.inner.open.get().is_none())
+        else {
             return Ok(());
         };
         let kept = u32::try_from(Snapshots::MAX_KEPT).unwrap_or(u32::MAX);
         let options = options.identity(env.random_u64()).snapshots(kept);
         let place = dir.display().to_string();
         let failed = |error: std::io::Error| {
-            OpenError::Unavailable(Fault::new(error, &place, "Look at the folder and its rights, then try again"))
+            OpenError::Unavailable(Fault::new(
+                error,
+                &place,
+                "Look at the folder and its rights, then try again",
+            ))
         };
         let (done, opened) = oneshot::channel();
         let work = move || {
@@ -139,7 +144,12 @@ impl Journal {
         let opened = opened.await.map_err(|_| failed(std::io::Error::other("its opening panicked")))?;
         let log = opened.map_err(|error| error.map_or_else(|open| open, failed))?;
         if let Some(torn) = log.torn_end() {
-            tracing::info!(file = torn.file, offset = torn.offset, bytes = torn.bytes, "a torn end of the journal was cut");
+            tracing::info!(
+                file = torn.file,
+                offset = torn.offset,
+                bytes = torn.bytes,
+                "a torn end of the journal was cut"
+            );
         }
         let (backend, snapshots) = (Arc::new(log.clone()), Arc::new(log.snapshots()));
         // Nobody else sets it: this holds the lock.

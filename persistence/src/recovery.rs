@@ -27,7 +27,9 @@ pub enum RecoveryError {
         id: String,
     },
     /// The name of the actor cannot be an id.
-    #[error("`{text}` cannot be an id of persistence: name the actor otherwise, or choose one with `Persistent::id`")]
+    #[error(
+        "`{text}` cannot be an id of persistence: name the actor otherwise, or choose one with `Persistent::id`"
+    )]
     IllegalId {
         /// The text.
         text: String,
@@ -101,7 +103,9 @@ pub enum RecoveryError {
         reason: ReadError,
     },
     /// Another process took the slice over.
-    #[error("`{id}` is not written here any more: another owner took over its slice. Stop this system, or that one")]
+    #[error(
+        "`{id}` is not written here any more: another owner took over its slice. Stop this system, or that one"
+    )]
     Fenced {
         /// Whose state it is.
         id: PersistenceId,
@@ -156,7 +160,15 @@ pub(crate) struct Recovery {
 impl Recovery {
     pub(crate) fn new(id: PersistenceId, last_only: bool) -> Self {
         let order = Order::TakePermit;
-        Self { id, last_only, order, epoch: Epoch::ZERO, end: Sequence::ZERO, at: Sequence::ZERO, snapshot: None }
+        Self {
+            id,
+            last_only,
+            order,
+            epoch: Epoch::ZERO,
+            end: Sequence::ZERO,
+            at: Sequence::ZERO,
+            snapshot: None,
+        }
     }
 
     /// What is to be done next.

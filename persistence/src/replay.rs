@@ -8,8 +8,8 @@ use std::task::Poll;
 
 use futures_util::StreamExt;
 
-use crate::backend::ReadError;
 use crate::active::Codec;
+use crate::backend::ReadError;
 use crate::error::{Passing, panic_text};
 use crate::event_sourced::EventSourced;
 use crate::id::{Epoch, PersistenceId, Sequence, Slice};
@@ -73,7 +73,9 @@ pub(crate) async fn recover<E: EventSourced>(
                 Fact::Permitted
             }
             Order::Claim => Fact::Claimed(journal.epoch(open, slice).await.map_err(Passing::Claim)?),
-            Order::FindEnd => Fact::End(open.backend.highest(id).await.map_err(|error| failed(&recovery, id, error))?),
+            Order::FindEnd => {
+                Fact::End(open.backend.highest(id).await.map_err(|error| failed(&recovery, id, error))?)
+            }
             Order::LoadSnapshot { to } => match codec {
                 None => Fact::Snapshot(None),
                 Some(codec) => load(open, id, to, codec, &recovery, &mut state).await?,
@@ -137,13 +139,26 @@ async fn load<S>(
 }
 
 /// Applies an event of the journal.
-fn apply<E: EventSourced>(state: &mut E::State, id: &PersistenceId, recorded: &Recorded) -> Result<(), RecoveryError> {
+fn apply<E: EventSourced>(
+    state: &mut E::State,
+    id: &PersistenceId,
+    recorded: &Recorded,
+) -> Result<(), RecoveryError> {
     let sequence = recorded.sequence;
-    let event = stored::read_event::<E::Event>(recorded)
-        .map_err(|reason| RecoveryError::Undecodable { id: id.clone(), sequence, reason })?;
+    let event = stored::read_event::<E::Event>(recorded).map_err(|reason| RecoveryError::Undecodable {
+        id: id.clone(),
+        sequence,
+        reason,
+    })?;
     catch_unwind(AssertUnwindSafe(|| E::apply(state, &event))).map_err(|payload| {
         let (event, version) = (recorded.event.name.to_string(), recorded.event.version);
-        RecoveryError::ApplyPanicked { id: id.clone(), sequence, event, version, panic: panic_text(&*payload) }
+        RecoveryError::ApplyPanicked {
+            id: id.clone(),
+            sequence,
+            event,
+            version,
+            panic: panic_text(&*payload),
+        }
     })
 }
 

@@ -117,7 +117,10 @@ impl<E: EventSourced> TestKit<E> {
     /// # Panics
     ///
     /// When an event that was stored cannot be read back.
-    pub fn ask<T: Send + 'static>(&mut self, command: impl FnOnce(ReplyTo<T>) -> E::Command) -> Outcome<E, T> {
+    pub fn ask<T: Send + 'static>(
+        &mut self,
+        command: impl FnOnce(ReplyTo<T>) -> E::Command,
+    ) -> Outcome<E, T> {
         let reply = self.single.ask(command);
         self.single.sim().run_until_idle();
         Outcome { events: self.new_events(), reply }
@@ -146,10 +149,13 @@ impl<E: EventSourced> TestKit<E> {
     fn new_events(&mut self) -> Vec<E::Event> {
         let read = self.backend.read(&self.id, self.seen.plus(1), Sequence::MAX);
         let read = now(read.collect::<Vec<_>>());
-        let events: Vec<_> = read.into_iter().map(|event| event.expect("a journal in memory can be read")).collect();
+        let events: Vec<_> =
+            read.into_iter().map(|event| event.expect("a journal in memory can be read")).collect();
         self.seen = events.last().map_or(self.seen, |event| event.sequence);
         let decoded = events.iter().map(stored::read_event);
-        decoded.collect::<Result<_, _>>().unwrap_or_else(|error| panic!("an event cannot be read back: {error}"))
+        decoded
+            .collect::<Result<_, _>>()
+            .unwrap_or_else(|error| panic!("an event cannot be read back: {error}"))
     }
 }
 

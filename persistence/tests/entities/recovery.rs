@@ -20,7 +20,12 @@ fn tamper(world: &World, events: Vec<NewEvent>) {
     let slice = id().slice(world.backend.slices());
     let epoch = world.backend.claim(slice).now_or_never().unwrap().unwrap();
     let expected = world.backend.highest(&id()).now_or_never().unwrap().unwrap();
-    world.backend.append(Append { slice, epoch, id: id(), expected, events }).now_or_never().unwrap().unwrap();
+    world
+        .backend
+        .append(Append { slice, epoch, id: id(), expected, events })
+        .now_or_never()
+        .unwrap()
+        .unwrap();
 }
 
 fn delete(world: &World, to: u64) {
@@ -154,7 +159,11 @@ fn a_long_recovery_gives_way_to_others_and_can_be_seen() {
                 let mut gave = false;
                 move |cx| {
                     cx.waker().wake_by_ref();
-                    if std::mem::replace(&mut gave, true) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+                    if std::mem::replace(&mut gave, true) {
+                        std::task::Poll::Ready(())
+                    } else {
+                        std::task::Poll::Pending
+                    }
                 }
             })
             .await;

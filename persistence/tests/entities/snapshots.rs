@@ -1,7 +1,7 @@
 //! When are snapshots taken, do they hold anything up, and what goes behind them?
 
-use omnitron_persistence::{Ordinal, PersistenceId, Persistent, Sequence, Slice, Snapshots};
 use omnitron_persistence::backend::JournalBackend;
+use omnitron_persistence::{Ordinal, PersistenceId, Persistent, Sequence, Slice, Snapshots};
 
 use crate::world::{Account, Command, World};
 

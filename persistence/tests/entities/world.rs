@@ -5,11 +5,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
-use omnitron_persistence::backend::memory::{Controls, Memory};
 use omnitron_persistence::backend::JournalBackend;
+use omnitron_persistence::backend::memory::{Controls, Memory};
 use omnitron_persistence::snapshot::memory::MemorySnapshots;
 use omnitron_persistence::{
-    Effect, Event, EventSourced, Journal, Persistent, PersistenceId, Recorded, Scope, Sequence, Slices, WithJournal,
+    Effect, Event, EventSourced, Journal, PersistenceId, Persistent, Recorded, Scope, Sequence, Slices,
+    WithJournal,
 };
 use omnitron_runtime::testkit::Sim;
 use omnitron_runtime::{ActorRef, ActorSystem, AskError, ReplyTo};
