@@ -13,9 +13,13 @@ use crate::pipeline::Verdict;
 /// Leaves the actor, or not, as the verdict says.
 pub(crate) type Release = Box<dyn FnOnce(Verdict) + Send>;
 
+/// Makes what is to leave of the state.
+type Make<S> = Box<dyn FnOnce(&S) -> Release + Send>;
+
 /// What a command of `E` leads to. Equal are those with equal events and the same steps behind them; what the steps say is seen
 /// when they are carried out, by a [`TestKit`](crate::testkit::TestKit).
 #[must_use = "an effect does nothing unless `handle` returns it"]
+#[expect(clippy::struct_excessive_bools, reason = "wishes that do not depend on each other")]
 pub struct Effect<E: EventSourced> {
     pub(crate) events: Vec<E::Event>,
     pub(crate) steps: Vec<Step<E>>,
@@ -30,7 +34,7 @@ pub struct Effect<E: EventSourced> {
 /// A reply or side effect: its kind, and what makes it of the state.
 pub(crate) struct Step<E: EventSourced> {
     kind: Kind,
-    pub(crate) make: Box<dyn FnOnce(&E::State) -> Release + Send>,
+    pub(crate) make: Make<E::State>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -206,6 +210,6 @@ impl<E: EventSourced<Event: fmt::Debug>> fmt::Debug for Effect<E> {
             .field("events", &self.events)
             .field("then", &self.kinds().collect::<Vec<_>>())
             .field("and", &set)
-            .finish()
+            .finish_non_exhaustive()
     }
 }

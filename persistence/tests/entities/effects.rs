@@ -21,7 +21,7 @@ fn effects_are_compared_by_their_events_and_the_steps_behind_them() {
     assert_eq!(handle(Command::Note(5)), Effect::persist(deposited(5)).then_run(|_| || ()));
     assert_eq!(
         format!("{:?}", handle(Command::Now)),
-        "Effect { events: [Deposited { cents: 1 }], then: [], and: [\"unstash\"] }"
+        "Effect { events: [Deposited { cents: 1 }], then: [], and: [\"unstash\"], .. }"
     );
 }
 

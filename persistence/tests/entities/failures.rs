@@ -21,7 +21,7 @@ fn while_the_journal_is_away_commands_wait_then_are_answered_and_no_restart_is_s
     world.sim.advance(Duration::from_secs(1));
     let error = waits.get().unwrap_err();
     assert!(matches!(error, AskError::Unavailable) && error.acted() == Acted::No, "{error:?}");
-    world.sim.advance(Duration::from_secs(600));
+    world.sim.advance(Duration::from_mins(10));
     world.controls.unreadable(false);
     assert_eq!(world.deposit(&account, 2).get().unwrap(), 2);
     assert_eq!((world.system.stats().failures, world.system.stats().restarts), (0, 0));

@@ -63,7 +63,6 @@ impl EventSourced for Account {
         let deposited = |cents| AccountEvent::Deposited { cents };
         let cents = |state: &Balance| state.cents;
         match command {
-            Command::Deposit(n, reply) => Effect::persist(deposited(n)).then_reply(reply, cents),
             Command::DepositAll(all, reply) => {
                 Effect::persist_all(all.into_iter().map(deposited)).then_reply(reply, cents)
             }
@@ -82,7 +81,9 @@ impl EventSourced for Account {
             Command::Fail(text) => Effect::fail(std::io::Error::other(text)),
             Command::Panic => panic!("a command that panics"),
             Command::Later(n, reply) if state.deposits == 0 => Effect::stash(Command::Later(n, reply)),
-            Command::Later(n, reply) => Effect::persist(deposited(n)).then_reply(reply, cents),
+            Command::Deposit(n, reply) | Command::Later(n, reply) => {
+                Effect::persist(deposited(n)).then_reply(reply, cents)
+            }
             Command::Now => Effect::persist(deposited(1)).then_unstash(),
         }
     }
@@ -152,7 +153,7 @@ impl World {
     ) -> Asked<T> {
         let (tell, answer) = tokio::sync::oneshot::channel();
         let account = account.clone();
-        let ask = async move { drop(tell.send(account.ask(make).within(Duration::from_secs(3600)).await)) };
+        let ask = async move { drop(tell.send(account.ask(make).within(Duration::from_hours(1)).await)) };
         self.sim.env().spawn(|| "asker".to_owned(), ask);
         self.sim.run_until_idle();
         Asked { answer }
