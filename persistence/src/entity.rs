@@ -2,7 +2,7 @@
 //!
 //! The driver: it takes a command, lets the user decide, applies the events, hands them to the journal, and holds back what is to leave
 //! ([`flow`](crate::flow)). It never waits for the journal, but for room when too much is held back. When an append has failed, or at the start,
-//! it recovers its state first ([`replay`](crate::replay)); commands wait in the mailbox meanwhile.
+//! it recovers its state first ([`replay`]); commands wait in the mailbox meanwhile.
 //!
 //! # Invariants
 //!
@@ -13,9 +13,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use omnitron_runtime::{Actor, Context, Failure, Unanswered, drop_unanswered};
 use parking_lot::Mutex;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::active::{Active, Codec};
 use crate::backend::WriteError;
@@ -81,14 +83,18 @@ impl<E: EventSourced> Actor for Entity<E> {
 
     async fn receive(&mut self, command: E::Command, ctx: &mut Context<Self>) -> Result<(), Failure> {
         let mut waiting = Waiting(Some(command));
-        loop {
+        let mut admission = None;
+        let admission = loop {
             self.heed_trouble();
-            match &self.flow {
-                Some(flow) if self.active.is_some() => {
-                    if !flow.is_full() {
-                        break;
+            match (&self.flow, &self.active) {
+                (Some(flow), Some(active)) => {
+                    if flow.is_full() {
+                        flow.room().await;
+                    } else if let Some(admission) = admission.take() {
+                        break admission;
+                    } else {
+                        admission = Some(active.journal.admission().await);
                     }
-                    flow.room().await;
                 }
                 _ => {
                     if !self.recover_or_wait(ctx).await? {
@@ -96,9 +102,9 @@ impl<E: EventSourced> Actor for Entity<E> {
                     }
                 }
             }
-        }
+        };
         match waiting.0.take() {
-            Some(command) => self.perform(command, ctx),
+            Some(command) => self.perform(command, admission, ctx),
             None => Ok(()),
         }
     }
@@ -220,7 +226,12 @@ impl<E: EventSourced> Entity<E> {
     }
 
     /// Handles a command and carries out its effect. Nothing is awaited.
-    fn perform(&mut self, command: E::Command, ctx: &mut Context<Self>) -> Result<(), Failure> {
+    fn perform(
+        &mut self,
+        command: E::Command,
+        admission: OwnedSemaphorePermit,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), Failure> {
         // Whatever panics from here on takes the state along: it is recovered before the next command.
         let (Some(mut active), Some(flow)) = (self.active.take(), &self.flow) else { return Ok(()) };
         let wall = ctx.env().wall();
@@ -239,7 +250,13 @@ impl<E: EventSourced> Entity<E> {
         let releases = active.apply(&events, steps)?;
         let (count, bytes) = (append.events.len() as u64, append.size_bytes());
         if count > 0 || confirmed {
-            flow.submit(ctx.env(), active.backend.append(append), bytes);
+            let appending = active.backend.append(append);
+            let appending = async move {
+                let ended = appending.await;
+                drop(admission);
+                ended
+            };
+            flow.submit(ctx.env(), appending.boxed(), bytes);
         }
         for release in releases {
             flow.hold(release);

@@ -26,6 +26,8 @@ use crate::retention::Snapshots;
 use crate::snapshot::SnapshotStore;
 use crate::snapshot::memory::MemorySnapshots;
 
+/// How many appends of all persistent actors are on their way at once: fewer than any backend of ours refuses. Beyond that, commands wait.
+const APPENDS_AT_ONCE: usize = 2_048;
 /// How many ids are recovered at once; the others wait their turn, in order.
 const RECOVERIES_AT_ONCE: usize = 64;
 
@@ -47,6 +49,7 @@ struct Inner {
     fenced: Mutex<BTreeSet<Slice>>,
     places: Mutex<BTreeMap<PersistenceId, Weak<Semaphore>>>,
     turns: Arc<Semaphore>,
+    admission: Arc<Semaphore>,
     recovering: Mutex<BTreeMap<PersistenceId, (Sequence, Sequence)>>,
     readers: Mutex<Readers>,
 }
@@ -107,6 +110,7 @@ impl Journal {
             fenced: Mutex::default(),
             places: Mutex::default(),
             turns: Arc::new(Semaphore::new(RECOVERIES_AT_ONCE)),
+            admission: Arc::new(Semaphore::new(APPENDS_AT_ONCE)),
             recovering: Mutex::default(),
             readers: Mutex::default(),
         };
@@ -219,6 +223,12 @@ impl Journal {
             })
         };
         place.acquire_owned().await.unwrap_or_else(|_| unreachable!("a place is never closed"))
+    }
+
+    /// Room for one append, in order; given back when the answer is dropped.
+    pub(crate) async fn admission(&self) -> OwnedSemaphorePermit {
+        let admission = Arc::clone(&self.inner.admission);
+        admission.acquire_owned().await.unwrap_or_else(|_| unreachable!("admission is never closed"))
     }
 
     /// One's turn to recover.

@@ -65,3 +65,31 @@ async fn a_folder_that_another_system_uses_is_refused_at_the_start() {
     assert_eq!(account.ask(Command::Balance).await.unwrap(), 0);
     system.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_accounts_at_once_lose_nothing_over_several_lives() {
+    const ACCOUNTS: u64 = 40;
+    let folder = Folder::new();
+    for life in 0..3_u64 {
+        let system =
+            ActorSystem::builder("bank").journal(Journal::embedded(&folder.0)).start().await.unwrap();
+        let snapshots = || Snapshots::every(7).keep(1).delete_events();
+        let persistent = || Persistent::new(Account::default()).snapshots(snapshots()).pipeline(8, 1 << 20);
+        let spawn = |n: u64| system.spawn(&format!("account-{n}"), persistent()).unwrap();
+        let accounts: Vec<_> = (0..ACCOUNTS).map(spawn).collect();
+        let asks = (0..50).flat_map(|_| &accounts).map(|account| {
+            let ask = account.ask(|reply| Command::Deposit(1, reply));
+            async move { ask.await.unwrap() }
+        });
+        let answers = futures_util::future::join_all(asks).await;
+        assert_eq!(answers.iter().max(), Some(&((life + 1) * 50)));
+        // Some crash, and the next question finds them again.
+        for account in accounts.iter().step_by(3) {
+            account.tell(Command::Panic).unwrap();
+        }
+        for account in &accounts {
+            assert_eq!(account.ask(Command::Balance).await.unwrap(), (life + 1) * 50);
+        }
+        system.shutdown().await;
+    }
+}
