@@ -122,7 +122,7 @@ impl Word {
 mod tests {
     use super::*;
 
-    const PHASES: [Phase; 10] = [
+    const PHASES: [Phase; 12] = [
         Phase::Idle,
         Phase::Queued,
         Phase::Claimed,
