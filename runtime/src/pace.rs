@@ -257,9 +257,9 @@ mod tests {
         doze.took(messages - 1);
         let dozes = may && messages == 1;
         if dozes {
-            doze.dozed()
+            doze.dozed();
         } else {
-            doze.slept()
+            doze.slept();
         }
         dozes
     }
