@@ -87,7 +87,7 @@ impl<D: DurableState> EventSourced for Durable<D> {
 
 impl<D: DurableState> Persistent<Durable<D>> {
     /// An actor of which only the latest value matters, with all defaults. Values before the last are deleted after every 100 changes, but for
-    /// those that a registered [reader](crate::Journal::reader) has not passed.
+    /// those that a registered [reader](crate::Journal::reader) has not passed. It has no use for snapshots, and takes none.
     pub fn latest(behaviour: D) -> Self {
         Self::new(Durable(behaviour))
     }

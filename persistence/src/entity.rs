@@ -215,10 +215,10 @@ impl<E: EventSourced> Entity<E> {
         let recovered = replay::recover::<E>(journal, open, &id, slice, codec).await?;
         let Recovered { state, sequence, epoch, snapshot, replayed } = recovered;
         tracing::debug!(%id, sequence = sequence.get(), snapshot = snapshot.map(Sequence::get), replayed, "recovered");
-        let retention = settings
-            .snapshots
-            .as_ref()
-            .map(|(options, _)| Arc::new(Mutex::new(Retention::new(options.clone(), snapshot, replayed))));
+        let retention =
+            settings.snapshots.as_ref().filter(|_| !E::LAST_ONLY).map(|(options, _)| {
+                Arc::new(Mutex::new(Retention::new(options.clone(), snapshot, replayed)))
+            });
         let scope = Scope { id, myself: ctx.myself().clone(), now: Timestamp::default(), sequence };
         let backend = Arc::clone(&open.backend);
         let journal = journal.clone();

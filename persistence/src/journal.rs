@@ -333,3 +333,48 @@ impl fmt::Debug for Journal {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_more_ids_than_the_limit_recover_at_once_and_the_others_wait_in_order() {
+        let journal = Journal::memory();
+        let mut turns: Vec<_> =
+            (0..RECOVERIES_AT_ONCE).map(|_| journal.turn().now_or_never().unwrap()).collect();
+        let (mut first, mut second) = (Box::pin(journal.turn()), Box::pin(journal.turn()));
+        assert!((&mut first).now_or_never().is_none() && (&mut second).now_or_never().is_none());
+        turns.pop();
+        assert!((&mut second).now_or_never().is_none(), "the first one has waited longer");
+        assert!((&mut first).now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn the_place_of_an_id_is_held_by_one_at_a_time() {
+        let journal = Journal::memory();
+        let (a, b) = (PersistenceId::new("a").unwrap(), PersistenceId::new("b").unwrap());
+        let held = journal.place(&a).now_or_never().unwrap();
+        assert!(journal.place(&a).now_or_never().is_none());
+        assert!(journal.place(&b).now_or_never().is_some());
+        drop(held);
+        assert!(journal.place(&a).now_or_never().is_some());
+        for n in 0..1_000 {
+            drop(journal.place(&PersistenceId::new(format!("x{n}")).unwrap()).await);
+        }
+        assert!(journal.inner.places.lock().len() <= 2, "ids that are gone leave nothing behind");
+    }
+
+    #[tokio::test]
+    async fn a_slice_is_claimed_once_and_again_only_if_that_failed() {
+        let (backend, controls) = Memory::new(Slices::new(1).unwrap());
+        let journal = Journal::with(backend, MemorySnapshots::new());
+        let (open, slice) = (journal.get().unwrap(), Slice::new(0));
+        controls.fail_next(crate::backend::memory::Failure::UnknownKept);
+        assert!(journal.epoch(open, slice).await.is_err());
+        let epoch = journal.epoch(open, slice).await.unwrap();
+        assert_eq!((epoch, journal.epoch(open, slice).await.unwrap()), (Epoch::new(2), Epoch::new(2)));
+    }
+}
