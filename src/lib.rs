@@ -6,13 +6,24 @@
 //!
 //! With the feature `macros`, on by default, the attribute `#[actor]` writes the enum and the match.
 //!
+//! With the feature `persistence`, on by default, an [`EventSourced`] actor keeps its state in a [`Journal`].
+//!
 //! What is promised, and the test of each promise: `docs/guarantees.md`. How it works inside: `ARCHITECTURE.md`.
 
 pub mod prelude;
 
 #[cfg(feature = "macros")]
 pub use omnitron_macros::actor;
+#[cfg(feature = "persistence")]
+pub use omnitron_persistence::*;
 pub use omnitron_runtime::*;
+
+/// How are actors tested? In a simulation, step by step, or by what they were sent; event-sourced ones by their events.
+pub mod testkit {
+    #[cfg(feature = "persistence")]
+    pub use omnitron_persistence::testkit::*;
+    pub use omnitron_runtime::testkit::*;
+}
 
 /// The pages of `docs/guide`, whose programs are tests. One item per page, so that a failure names it.
 #[cfg(all(doctest, feature = "macros"))]

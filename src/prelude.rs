@@ -2,6 +2,11 @@
 
 #[cfg(feature = "macros")]
 pub use omnitron_macros::actor;
+#[cfg(feature = "persistence")]
+pub use omnitron_persistence::{
+    Durable, DurableState, Effect, Event, EventSourced, Journal, Persistent, Schema, Scope, Snapshots,
+    Timestamp, WithJournal,
+};
 pub use omnitron_runtime::{
     Acted, Actor, ActorPath, ActorRef, ActorSystem, Ask, AskError, Backoff, Context, Crash, DeadLetter,
     DeadLetters, Directive, During, EventBus, Events, Extension, Failure, Feed, Groups, IntoSpawn,

@@ -1,19 +1,43 @@
 //! Actors that survive a crash: events, the journal they lie in, and how state comes back from it.
 
+mod active;
 pub mod backend;
 pub mod conformance;
 pub mod disk;
+mod durable_state;
+mod effect;
+mod entity;
+mod error;
 pub mod event;
+mod event_sourced;
 pub mod evolve;
+mod flow;
 mod id;
+mod journal;
+mod persistent;
+mod pipeline;
 mod recorded;
+mod recovery;
+mod replay;
+mod retention;
 pub mod schema_file;
 pub mod snapshot;
+mod stored;
+pub mod testkit;
 mod timestamp;
 
+pub use durable_state::{Durable, DurableState};
+pub use effect::Effect;
+pub use entity::Entity;
+pub use error::EffectError;
+pub use event_sourced::{EventSourced, Scope};
 pub use id::{Epoch, InvalidId, Ordinal, PersistenceId, Sequence, Slice, Slices};
+pub use journal::{Journal, Reader, Recovering, WithJournal};
 pub use omnitron_persistence_macros::{Event, Schema};
+pub use persistent::Persistent;
 pub use recorded::{NewEvent, Recorded};
+pub use recovery::RecoveryError;
+pub use retention::Snapshots;
 
 pub use self::event::{
     __event, DecodeError, EncodeError, Encoded, Event, EventType, Fingerprint, Schema, Stored,

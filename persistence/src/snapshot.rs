@@ -3,6 +3,8 @@
 //! A snapshot saves reading events again; the events remain the truth. So a snapshot that is damaged or missing costs time
 //! and nothing else, and whoever loads one has to be ready to get an older one or none.
 
+pub mod memory;
+
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 

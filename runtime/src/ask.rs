@@ -66,6 +66,8 @@ impl<M: Send + 'static, T: Send + 'static, F> Ask<M, T, F> {
             Loss::Unhandled => AskError::Unhandled,
             Loss::Abandoned => AskError::Abandoned,
             Loss::Crashed => AskError::Crashed,
+            Loss::Unavailable => AskError::Unavailable,
+            Loss::Unconfirmed => AskError::Unconfirmed,
             Loss::TimedOut => AskError::TimedOut { after: self.limit() },
             Loss::Expired => AskError::Expired { after: self.limit() },
         }

@@ -109,6 +109,13 @@ pub enum AskError<E = Infallible> {
     /// The handler panicked while it held the reply. It **may** have acted.
     #[error("the handler panicked before it replied")]
     Crashed,
+    /// What the actor needs, such as the journal that keeps its state, is not available now. It did **not** act, and never
+    /// will: asking again later is safe.
+    #[error("the actor has no journal to write to now, or whatever else it needs: ask again later")]
+    Unavailable,
+    /// The actor acted, and nobody knows yet whether that will last: the journal could not tell. It **may** be durable.
+    #[error("the journal could not tell whether what the actor did is durable: it may be")]
+    Unconfirmed,
     /// The target waits, directly or through others, for the very handler that asks: no reply could ever come.
     /// It did **not** act.
     #[error("a cycle of asks: {}", Names(chain))]
@@ -125,8 +132,12 @@ impl<E> AskError<E> {
     /// Whether the target acted on the message.
     pub const fn acted(&self) -> Acted {
         match self {
-            Self::Refused(_) | Self::Unhandled | Self::Expired { .. } | Self::Cycle { .. } => Acted::No,
-            Self::TimedOut { .. } | Self::Abandoned | Self::Crashed => Acted::Maybe,
+            Self::Refused(_)
+            | Self::Unhandled
+            | Self::Expired { .. }
+            | Self::Unavailable
+            | Self::Cycle { .. } => Acted::No,
+            Self::TimedOut { .. } | Self::Abandoned | Self::Crashed | Self::Unconfirmed => Acted::Maybe,
             Self::Failed(_) => Acted::Yes,
         }
     }
@@ -142,6 +153,8 @@ impl AskError {
             Self::TimedOut { after } => AskError::TimedOut { after },
             Self::Abandoned => AskError::Abandoned,
             Self::Crashed => AskError::Crashed,
+            Self::Unavailable => AskError::Unavailable,
+            Self::Unconfirmed => AskError::Unconfirmed,
             Self::Cycle { chain } => AskError::Cycle { chain },
             Self::Failed(never) => match never {},
         }

@@ -87,7 +87,7 @@ pub use crate::mailbox::{Mailbox, Overflow};
 pub use crate::metrics::Metrics;
 pub use crate::output::{EmitRefusal, NotEmitted, Output, OutputStream};
 pub use crate::path::{ActorPath, NameError, PathError};
-pub use crate::reply::ReplyTo;
+pub use crate::reply::{ReplyTo, Unanswered, drop_unanswered};
 pub use crate::router::{
     ControlError, FirstReply, Forecast, Front, Group, GroupControl, Mapping, Pool, PoolControl, PoolLoad,
     Pressure, Resize, Route, Router, Routing, Scatter, Schedule, WhenEnded,

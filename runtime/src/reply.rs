@@ -9,11 +9,13 @@
 //! * It lets go of the slot before it wakes the asker, so that the asker can use the slot again at once.
 
 use std::any::type_name;
+use std::cell::Cell;
 use std::fmt;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::deadlines::Deadlines;
+use crate::failure::drop_quietly;
 use crate::slot::{self, Put};
 pub(crate) use crate::slot::{Answer, Claim, Loss, Ticket};
 use crate::sync::Arc;
@@ -75,11 +77,52 @@ impl<T> ReplyTo<T> {
 impl<T> Drop for ReplyTo<T> {
     fn drop(&mut self) {
         let Some(slot) = self.slot.take() else { return };
-        let waker = slot.lose(std::thread::panicking());
+        let why = if std::thread::panicking() {
+            Loss::Crashed
+        } else {
+            UNANSWERED.try_with(Cell::get).ok().flatten().map_or(Loss::Abandoned, Unanswered::loss)
+        };
+        let waker = slot.lose(why);
         drop(slot);
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+}
+
+/// What those learn whose questions are dropped unanswered on purpose: see [`drop_unanswered`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unanswered {
+    /// [`AskError::Unavailable`](crate::AskError::Unavailable): nothing was done, because what that needs is not available.
+    Unavailable,
+    /// [`AskError::Unconfirmed`](crate::AskError::Unconfirmed): it was done, and nobody knows whether it will last.
+    Unconfirmed,
+}
+
+impl Unanswered {
+    fn loss(self) -> Loss {
+        match self {
+            Self::Unavailable => Loss::Unavailable,
+            Self::Unconfirmed => Loss::Unconfirmed,
+        }
+    }
+}
+
+thread_local! {
+    /// Why replies are dropped on this thread, now, if there is a better reason than that nobody wanted to answer.
+    static UNANSWERED: Cell<Option<Unanswered>> = const { Cell::new(None) };
+}
+
+/// Drops a message, or whatever else holds a [`ReplyTo`], and tells those who asked why. For actors that serve others whose
+/// messages they cannot look into, such as persistent ones.
+///
+/// A destructor of the message that panics does so for itself: the panic is logged, and ends here.
+pub fn drop_unanswered<T>(message: T, why: Unanswered) {
+    let before = UNANSWERED.replace(Some(why));
+    let dropped = drop_quietly(message);
+    UNANSWERED.set(before);
+    if let Err(failure) = dropped {
+        tracing::warn!(message_type = type_name::<T>(), %failure, "a message panicked on drop");
     }
 }
 

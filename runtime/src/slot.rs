@@ -166,13 +166,12 @@ impl<T, H> Slot<T, H> {
         }
     }
 
-    /// The reply is lost, by a panic or not. Returns who is to be woken.
-    pub(crate) fn lose(&self, by_panic: bool) -> Option<Waker> {
+    /// The reply is lost: for `claimed` if the target had begun. Returns who is to be woken.
+    pub(crate) fn lose(&self, claimed: Loss) -> Option<Waker> {
         let before = self.ticket.change(|word| {
             let loss = match word.phase() {
                 Phase::Queued => Loss::Unhandled,
-                Phase::Claimed if by_panic => Loss::Crashed,
-                Phase::Claimed => Loss::Abandoned,
+                Phase::Claimed => claimed,
                 Phase::Idle | Phase::Replied | Phase::Lost(_) | Phase::Left => return None,
             };
             Some(word.in_phase(Phase::Lost(loss)))

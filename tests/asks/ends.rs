@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use omnitron::prelude::*;
+use omnitron::{Unanswered, drop_unanswered};
 
 use crate::world::{AGES, Question, Record, SECOND, Way, World, did_not_act, question};
 
@@ -237,4 +238,43 @@ fn a_question_whose_reply_was_dropped_before_the_target_began_is_not_handled() {
     assert_eq!(next.unwrap(), 2);
     did_not_act(&error, &world.handled, 1);
     assert_eq!(world.system.dead_letters().total(), 1, "what was skipped is no secret");
+}
+
+/// Drops what it is asked, and says why.
+struct Unable;
+
+enum Wish {
+    Now(Unanswered, ReplyTo<u64>),
+    /// The reply goes elsewhere first, and is dropped there.
+    Elsewhere(Unanswered, ReplyTo<u64>),
+}
+
+impl Actor for Unable {
+    type Msg = Wish;
+
+    async fn receive(&mut self, wish: Wish, ctx: &mut Context<Self>) -> Result<(), Failure> {
+        match wish {
+            Wish::Now(why, reply) => drop_unanswered(reply, why),
+            Wish::Elsewhere(why, reply) => {
+                ctx.env().spawn(|| "elsewhere".to_owned(), async move { drop_unanswered(vec![reply], why) });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn an_actor_that_cannot_answer_says_why_and_whether_it_acted() {
+    let world = World::new();
+    let unable = world.system.spawn("unable", || Unable).unwrap();
+    for make in [Wish::Now as fn(_, _) -> _, Wish::Elsewhere] {
+        let unavailable = world.sim.block_on(unable.ask(|reply| make(Unanswered::Unavailable, reply)));
+        let unconfirmed = world.sim.block_on(unable.ask(|reply| make(Unanswered::Unconfirmed, reply)));
+        let (unavailable, unconfirmed) = (unavailable.unwrap_err(), unconfirmed.unwrap_err());
+        assert!(matches!(unavailable, AskError::Unavailable) && unavailable.acted() == Acted::No);
+        assert!(matches!(unconfirmed, AskError::Unconfirmed) && unconfirmed.acted() == Acted::Maybe);
+    }
+    // The reason ends with what was dropped for it.
+    let dropped = world.asks(1, Way::Drop);
+    assert!(matches!(world.end(dropped), Err(AskError::Abandoned)));
 }

@@ -30,6 +30,16 @@ impl Fingerprint {
         }
         Self(hash)
     }
+
+    /// The fingerprint that is this number.
+    pub const fn from_u64(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// As a bare number.
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
 }
 
 impl fmt::Display for Fingerprint {

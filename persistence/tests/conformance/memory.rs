@@ -46,3 +46,9 @@ async fn the_journal_in_memory_keeps_the_contract() {
     });
     assert_eq!(skipped.await, Vec::<&str>::new());
 }
+
+#[tokio::test]
+async fn the_snapshots_in_memory_keep_the_contract() {
+    let store = omnitron_persistence::snapshot::memory::MemorySnapshots::new();
+    omnitron_persistence::conformance::snapshots::the_newest_intact_one_is_found(&store, 8).await;
+}

@@ -150,7 +150,7 @@ fn an_event_is_read_wherever_its_bytes_lie() {
 #[test]
 fn an_event_without_fields_has_no_bytes_and_takes_none() {
     let encoded = Account::Closed.encode().unwrap();
-    assert_eq!(encoded.bytes, []);
+    assert_eq!(encoded.bytes, [0_u8; 0]);
     let error = Account::decode(Stored { bytes: &[0], ..encoded.as_stored() }).unwrap_err();
     assert!(matches!(error.reason, Reason::Damaged { len: 1, .. }), "{error}");
 }

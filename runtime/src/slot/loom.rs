@@ -105,7 +105,7 @@ fn a_question_reported_as_expired_is_never_handled() {
         let slot = awaited();
         let target = beside(&slot, |slot| {
             let handled = claimed(slot.ticket());
-            wake(slot.lose(false));
+            wake(slot.lose(Loss::Abandoned));
             handled
         });
         let wheel = beside(&slot, |slot| slot.ticket().expire(DEADLINE));
@@ -114,7 +114,9 @@ fn a_question_reported_as_expired_is_never_handled() {
         match loss {
             Loss::Expired => assert!(!handled),
             Loss::TimedOut | Loss::Abandoned => assert!(handled),
-            Loss::Unhandled | Loss::Crashed => panic!("{loss:?}, but handled: {handled}"),
+            Loss::Unhandled | Loss::Crashed | Loss::Unavailable | Loss::Unconfirmed => {
+                panic!("{loss:?}, but handled: {handled}")
+            }
         }
         wheel.join().unwrap();
     });
@@ -125,7 +127,7 @@ fn a_question_reported_as_unhandled_is_never_handled() {
     explore(|| {
         let slot = question();
         // The reply was taken out of the message, and is dropped elsewhere.
-        let elsewhere = beside(&slot, |slot| wake(slot.lose(false)));
+        let elsewhere = beside(&slot, |slot| wake(slot.lose(Loss::Abandoned)));
         let target = beside(&slot, |slot| claimed(slot.ticket()));
         let Answer::Lost(loss) = answer(&slot) else { panic!("nobody replied") };
         let handled = target.join().unwrap();

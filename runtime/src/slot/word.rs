@@ -38,6 +38,10 @@ pub(crate) enum Loss {
     Abandoned,
     /// The reply was dropped by a panic.
     Crashed,
+    /// The reply was dropped because what the target needs is not available, before it acted.
+    Unavailable,
+    /// The reply was dropped because nobody knows whether what the target did will last.
+    Unconfirmed,
 }
 
 /// The asker has left a waker.
@@ -66,6 +70,8 @@ impl Word {
             7 => Phase::Lost(Loss::TimedOut),
             8 => Phase::Lost(Loss::Abandoned),
             9 => Phase::Lost(Loss::Crashed),
+            10 => Phase::Lost(Loss::Unavailable),
+            11 => Phase::Lost(Loss::Unconfirmed),
             _ => Phase::Idle,
         }
     }
@@ -82,6 +88,8 @@ impl Word {
             Phase::Lost(Loss::TimedOut) => 7,
             Phase::Lost(Loss::Abandoned) => 8,
             Phase::Lost(Loss::Crashed) => 9,
+            Phase::Lost(Loss::Unavailable) => 10,
+            Phase::Lost(Loss::Unconfirmed) => 11,
         };
         Self(self.0 & !PHASE | bits)
     }
@@ -114,7 +122,7 @@ impl Word {
 mod tests {
     use super::*;
 
-    const PHASES: [Phase; 10] = [
+    const PHASES: [Phase; 12] = [
         Phase::Idle,
         Phase::Queued,
         Phase::Claimed,
@@ -125,6 +133,8 @@ mod tests {
         Phase::Lost(Loss::TimedOut),
         Phase::Lost(Loss::Abandoned),
         Phase::Lost(Loss::Crashed),
+        Phase::Lost(Loss::Unavailable),
+        Phase::Lost(Loss::Unconfirmed),
     ];
 
     #[test]

@@ -1,0 +1,185 @@
+//! What does an effect do to a state, and to what is on its way to the journal?
+
+use std::any::type_name;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use omnitron_runtime::Env;
+use parking_lot::Mutex;
+
+use crate::backend::{Append, Delete, JournalBackend};
+use crate::effect::{Release, Step};
+use crate::error::{EffectError, panic_text};
+use crate::event::{DecodeError, EncodeError, Event};
+use crate::event_sourced::{EventSourced, Scope};
+use crate::flow::Flow;
+use crate::id::{Epoch, PersistenceId, Sequence, Slice};
+use crate::journal::Journal;
+use crate::pipeline::Verdict;
+use crate::recorded::NewEvent;
+use crate::retention::{Cleanup, Retention};
+use crate::snapshot::Snapshot;
+use crate::stored;
+
+/// How a state becomes a snapshot and back.
+pub(crate) struct Codec<S> {
+    pub(crate) encode: fn(&S, &PersistenceId, Sequence, u64) -> Result<Snapshot, EncodeError>,
+    pub(crate) decode: fn(&Snapshot) -> Result<S, DecodeError>,
+}
+
+/// Where only the last value counts, the others are deleted after so many.
+const VALUES_PER_TRIM: u64 = 100;
+
+/// A state that is what the journal holds and what is on its way there.
+pub(crate) struct Active<E: EventSourced> {
+    pub(crate) journal: Journal,
+    pub(crate) backend: Arc<dyn JournalBackend>,
+    pub(crate) slice: Slice,
+    pub(crate) epoch: Epoch,
+    pub(crate) state: E::State,
+    pub(crate) scope: Scope<E>,
+    pub(crate) retention: Option<Arc<Mutex<Retention>>>,
+}
+
+impl<E: EventSourced> Active<E> {
+    /// The append that stores these events behind the state.
+    pub(crate) fn prepare(&self, events: &[E::Event], timestamp_ms: u64) -> Result<Append, EffectError> {
+        let (id, command) = (self.scope.id.clone(), type_name::<E::Command>());
+        let encoded = events.iter().map(|event| stored::event(event, E::tags(event), timestamp_ms));
+        let encoded = encoded.collect::<Result<Vec<NewEvent>, _>>();
+        let events =
+            encoded.map_err(|reason| EffectError::Unencodable { id: id.clone(), command, reason })?;
+        let Self { slice, epoch, .. } = *self;
+        let append = Append { slice, epoch, id, expected: self.scope.sequence, events };
+        match append.check(self.backend.slices()) {
+            Ok(()) => Ok(append),
+            Err(reason) => Err(EffectError::TooLarge { id: append.id, command, reason }),
+        }
+    }
+
+    /// Applies the events, then makes the replies and side effects of the state that this gives.
+    pub(crate) fn apply(
+        &mut self,
+        events: &[E::Event],
+        steps: Vec<Step<E>>,
+    ) -> Result<Vec<Release>, EffectError> {
+        for event in events {
+            let sequence = self.scope.sequence.plus(1);
+            let applied = catch_unwind(AssertUnwindSafe(|| E::apply(&mut self.state, event)));
+            applied.map_err(|payload| {
+                let (id, of) = (self.scope.id.clone(), event.event_type());
+                let (event, version, command) = (of.name, of.version, type_name::<E::Command>());
+                let panic = panic_text(&*payload);
+                EffectError::ApplyPanicked { id, sequence, event, version, command, panic }
+            })?;
+            self.scope.sequence = sequence;
+        }
+        Ok(steps.into_iter().map(|step| (step.make)(&self.state)).collect())
+    }
+
+    /// Takes a snapshot if one is due, now that an effect added so many events and bytes. It is saved when it is durable that it is
+    /// of this journal: never before its events.
+    pub(crate) fn snapshot_if_due(
+        &self,
+        codec: &Codec<E::State>,
+        (events, bytes): (u64, usize),
+        demanded: bool,
+        timestamp_ms: u64,
+        flow: &Arc<Flow>,
+        env: &Env,
+    ) {
+        let Some(retention) = &self.retention else { return };
+        let (id, sequence) = (&self.scope.id, self.scope.sequence);
+        {
+            let mut retention = retention.lock();
+            retention.applied(events, bytes as u64);
+            if !retention.begin(sequence, demanded) {
+                return;
+            }
+        }
+        match (codec.encode)(&self.state, id, sequence, timestamp_ms) {
+            Ok(snapshot) => flow.hold(self.save(snapshot, Arc::clone(retention), flow, env.clone())),
+            Err(reason) => {
+                let cause = std::error::Error::source(&reason).map(ToString::to_string);
+                tracing::warn!(%id, %reason, cause, "no snapshot was taken: the events remain");
+                retention.lock().ended(false, None);
+            }
+        }
+    }
+
+    /// Deletes the values before the last one now and then, where only that one counts.
+    pub(crate) fn trim_if_due(&self, events: u64, flow: &Arc<Flow>, env: &Env) {
+        let sequence = self.scope.sequence;
+        if !E::LAST_ONLY || events == 0 || sequence.get() % VALUES_PER_TRIM >= events {
+            return;
+        }
+        let Self { journal, backend, slice, epoch, .. } = self;
+        let (journal, backend, slice, epoch) = (journal.clone(), Arc::clone(backend), *slice, *epoch);
+        let (id, to) = (self.scope.id.clone(), Sequence::new(sequence.get().saturating_sub(1)));
+        let (weak, env) = (Arc::downgrade(flow), env.clone());
+        flow.hold(Box::new(move |verdict| {
+            let passed = || {
+                let ordinal = weak.upgrade().and_then(|flow| flow.last());
+                let readers = journal.slowest_reader(slice);
+                readers.is_none_or(|readers| ordinal.is_some_and(|ordinal| ordinal <= readers))
+            };
+            if verdict == Verdict::Durable && passed() {
+                env.spawn(
+                    || format!("{id} trims"),
+                    delete(backend, Delete { slice, epoch, id: id.clone(), to }),
+                );
+            }
+        }));
+    }
+
+    /// Saves a snapshot beside the actor, then lets go of what is not needed any more.
+    fn save(
+        &self,
+        snapshot: Snapshot,
+        retention: Arc<Mutex<Retention>>,
+        flow: &Arc<Flow>,
+        env: Env,
+    ) -> Release {
+        let Self { journal, slice, epoch, .. } = self;
+        let (journal, slice, epoch) = (journal.clone(), *slice, *epoch);
+        // Weak, because a flow holds its releases.
+        let flow = Arc::downgrade(flow);
+        Box::new(move |verdict| {
+            if verdict != Verdict::Durable {
+                return retention.lock().ended(false, None);
+            }
+            let ordinal = flow.upgrade().and_then(|flow| flow.last());
+            let id = snapshot.id.clone();
+            let label = format!("{id} snapshot");
+            env.spawn(|| label, async move {
+                let Some(open) = journal.get() else { return };
+                let saved = open.snapshots.save(snapshot).await;
+                if let Err(reason) = &saved {
+                    tracing::warn!(%id, %reason, "a snapshot was not saved: the events remain");
+                }
+                let readers = journal.slowest_reader(slice);
+                let cleanup = {
+                    let mut retention = retention.lock();
+                    retention.ended(saved.is_ok(), ordinal);
+                    retention.cleanup(readers)
+                };
+                let Cleanup { snapshots_to, events_to } = cleanup;
+                if let Some(to) = events_to {
+                    delete(Arc::clone(&open.backend), Delete { slice, epoch, id: id.clone(), to }).await;
+                }
+                if let Some(to) = snapshots_to
+                    && let Err(reason) = open.snapshots.delete_to(&id, to).await
+                {
+                    tracing::warn!(%id, %reason, "old snapshots were not deleted");
+                }
+            });
+        })
+    }
+}
+
+async fn delete(backend: Arc<dyn JournalBackend>, delete: Delete) {
+    let (id, to) = (delete.id.clone(), delete.to);
+    if let Err(reason) = backend.delete_to(delete).await {
+        tracing::warn!(%id, %to, %reason, "old events were not deleted");
+    }
+}

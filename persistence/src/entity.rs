@@ -1,0 +1,290 @@
+//! How do pipeline, journal and mailbox become one actor?
+//!
+//! The driver: it takes a command, lets the user decide, applies the events, hands them to the journal, and holds back what is to leave
+//! ([`flow`](crate::flow)). It never waits for the journal, but for room when too much is held back. When an append has failed, or at the start,
+//! it recovers its state first ([`replay`]); commands wait in the mailbox meanwhile.
+//!
+//! # Invariants
+//!
+//! * `active` is `Some` only while its state is that of the journal and of everything on its way there.
+//! * An effect is made whole before anything of it is submitted: encoded, applied, its replies made.
+//! * A command that this actor gives up without handling it is answered `Unavailable`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use futures_util::FutureExt;
+use futures_util::future::{Either, select};
+use omnitron_runtime::{Actor, Context, Failure, Unanswered, drop_unanswered};
+use parking_lot::Mutex;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::active::{Active, Codec};
+use crate::backend::WriteError;
+use crate::effect::Effect;
+use crate::error::Passing;
+use crate::event_sourced::{EventSourced, Scope};
+use crate::flow::Flow;
+use crate::id::{PersistenceId, Sequence};
+use crate::journal::Journal;
+use crate::pipeline::Limits;
+use crate::recovery::RecoveryError;
+use crate::replay::{self, Recovered, Trouble};
+use crate::retention::{Retention, Snapshots};
+use crate::timestamp::Timestamp;
+
+/// The first and the longest wait between two attempts to reach the journal.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+/// What actors lie under that a system spawns.
+const USER: &str = "/user/";
+
+/// What an entity was spawned with.
+pub(crate) struct Settings<E: EventSourced> {
+    pub(crate) behaviour: Arc<E>,
+    pub(crate) id: Option<String>,
+    pub(crate) journal: Option<Journal>,
+    pub(crate) snapshots: Option<(Snapshots, Codec<E::State>)>,
+    pub(crate) limits: Limits,
+    pub(crate) patience: Duration,
+}
+
+/// The actor around an [`EventSourced`] behaviour; made by [`Persistent`](crate::Persistent).
+pub struct Entity<E: EventSourced> {
+    settings: Arc<Settings<E>>,
+    flow: Option<Arc<Flow>>,
+    active: Option<Box<Active<E>>>,
+    suspended: Option<Suspended>,
+}
+
+/// Since when the state cannot be recovered, and when to try again.
+struct Suspended {
+    since: Instant,
+    retry_at: Instant,
+    attempts: u32,
+}
+
+/// A command that is not handled yet.
+struct Waiting<C>(Option<C>);
+
+impl<C> Drop for Waiting<C> {
+    fn drop(&mut self) {
+        if let Some(command) = self.0.take() {
+            drop_unanswered(command, Unanswered::Unavailable);
+        }
+    }
+}
+
+impl<E: EventSourced> Actor for Entity<E> {
+    type Msg = E::Command;
+
+    async fn started(&mut self, ctx: &mut Context<Self>) -> Result<(), Failure> {
+        self.attempt(ctx).await
+    }
+
+    async fn receive(&mut self, command: E::Command, ctx: &mut Context<Self>) -> Result<(), Failure> {
+        let mut waiting = Waiting(Some(command));
+        let mut admission = None;
+        let admission = loop {
+            self.heed_trouble();
+            match (&self.flow, &self.active) {
+                (Some(flow), Some(active)) => {
+                    if flow.is_full() {
+                        flow.room().await;
+                    } else if let Some(admission) = admission.take() {
+                        break admission;
+                    } else {
+                        admission = Some(active.journal.admission().await);
+                    }
+                }
+                _ => {
+                    if !self.recover_or_wait(ctx).await? {
+                        return Ok(());
+                    }
+                }
+            }
+        };
+        match waiting.0.take() {
+            Some(command) => self.perform(command, admission, ctx),
+            None => Ok(()),
+        }
+    }
+
+    async fn stopped(&mut self, _: &mut Context<Self>) -> Result<(), Failure> {
+        if let Some(flow) = &self.flow {
+            flow.idle().await;
+        }
+        Ok(())
+    }
+}
+
+impl<E: EventSourced> Entity<E> {
+    pub(crate) fn new(settings: Arc<Settings<E>>) -> Self {
+        Self { settings, flow: None, active: None, suspended: None }
+    }
+
+    /// The state, unless it has to be recovered.
+    pub(crate) fn state(&self) -> Option<&E::State> {
+        self.active.as_ref().map(|active| &active.state)
+    }
+
+    /// Gives up a state that the journal will not hold.
+    fn heed_trouble(&mut self) {
+        let Some(trouble) = self.flow.as_ref().and_then(|flow| flow.trouble()) else { return };
+        if let Some(active) = self.active.take() {
+            tracing::warn!(id = %active.scope.id, reason = %trouble, "an append failed: the state is recovered from the journal");
+            if matches!(trouble, WriteError::StaleEpoch { .. }) {
+                active.journal.note_fenced(active.slice);
+            }
+        }
+    }
+
+    /// Recovers the state, or waits for the time to try again. `false`: commands are not to wait any longer.
+    async fn recover_or_wait(&mut self, ctx: &mut Context<Self>) -> Result<bool, Failure> {
+        if let Some(Suspended { since, retry_at, .. }) = self.suspended {
+            let (now, end) = (ctx.now(), since + self.settings.patience);
+            if now < retry_at {
+                if now < end {
+                    ctx.env().sleep_until(end.min(retry_at)).await;
+                }
+                return Ok(now < end);
+            }
+        }
+        self.attempt(ctx).await?;
+        Ok(true)
+    }
+
+    /// Tries to recover the state. Only what lasts is a failure.
+    async fn attempt(&mut self, ctx: &mut Context<Self>) -> Result<(), Failure> {
+        match self.recover(ctx).await {
+            Ok(active) => {
+                if self.suspended.take().is_some() {
+                    tracing::info!(id = %active.scope.id, "the journal is available again");
+                }
+                self.active = Some(active);
+                Ok(())
+            }
+            Err(Trouble::Lasting(error)) => Err(error.into()),
+            Err(Trouble::Passing(reason)) => {
+                let (now, random) = (ctx.now(), ctx.env().random_unit());
+                let since = self.suspended.as_ref().map_or(now, |suspended| suspended.since);
+                let attempts =
+                    self.suspended.as_ref().map_or(1, |suspended| suspended.attempts.saturating_add(1));
+                let wait = RETRY.0.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(RETRY.1);
+                let wait = wait.mul_f64(0.8 + 0.4 * random);
+                tracing::warn!(path = %ctx.path(), attempts, ?wait, %reason, "suspended: the state cannot be recovered now");
+                self.suspended = Some(Suspended { since, retry_at: now + wait, attempts });
+                Ok(())
+            }
+        }
+    }
+
+    async fn recover(&mut self, ctx: &mut Context<Self>) -> Result<Box<Active<E>>, Trouble> {
+        let settings = &*self.settings;
+        let text = settings.id.clone().unwrap_or_else(|| {
+            let path = ctx.path().to_string();
+            path.strip_prefix(USER).map(ToOwned::to_owned).unwrap_or(path)
+        });
+        let of_system = || ctx.system().extension::<Journal>().map(|journal| (*journal).clone());
+        let journal = settings.journal.clone().or_else(of_system);
+        let Some((journal, open)) = journal.as_ref().and_then(|journal| Some((journal, journal.get()?)))
+        else {
+            return Err(RecoveryError::NoJournal { id: text }.into());
+        };
+        let id = PersistenceId::new(&text).map_err(|reason| RecoveryError::IllegalId { text, reason })?;
+        let slice = id.slice(open.backend.slices());
+        if journal.is_fenced(slice) {
+            return Err(RecoveryError::Fenced { id }.into());
+        }
+        // First everything on its way has to have ended, also what an incarnation before this one submitted.
+        let patience = ctx.env().sleep(settings.patience);
+        match &self.flow {
+            Some(flow) => {
+                if let Either::Right(_) = select(std::pin::pin!(flow.idle()), patience).await {
+                    return Err(Passing::Occupied.into());
+                }
+                flow.restart();
+            }
+            None => match select(std::pin::pin!(journal.place(&id)), patience).await {
+                Either::Left((place, _)) => {
+                    self.flow = Some(Arc::new(Flow::new(id.clone(), settings.limits, place)));
+                }
+                Either::Right(_) => return Err(Passing::Occupied.into()),
+            },
+        }
+        let codec = settings.snapshots.as_ref().map(|(_, codec)| codec);
+        let recovered = replay::recover::<E>(journal, open, &id, slice, codec).await?;
+        let Recovered { state, sequence, epoch, snapshot, replayed } = recovered;
+        tracing::debug!(%id, sequence = sequence.get(), snapshot = snapshot.map(Sequence::get), replayed, "recovered");
+        let retention =
+            settings.snapshots.as_ref().filter(|_| !E::LAST_ONLY).map(|(options, _)| {
+                Arc::new(Mutex::new(Retention::new(options.clone(), snapshot, replayed)))
+            });
+        let scope = Scope { id, myself: ctx.myself().clone(), now: Timestamp::default(), sequence };
+        let backend = Arc::clone(&open.backend);
+        let journal = journal.clone();
+        Ok(Box::new(Active { journal, backend, slice, epoch, state, scope, retention }))
+    }
+
+    /// Handles a command and carries out its effect. Nothing is awaited.
+    fn perform(
+        &mut self,
+        command: E::Command,
+        admission: OwnedSemaphorePermit,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), Failure> {
+        // Whatever panics from here on takes the state along: it is recovered before the next command.
+        let (Some(mut active), Some(flow)) = (self.active.take(), &self.flow) else { return Ok(()) };
+        let wall = ctx.env().wall();
+        active.scope.now = wall.into();
+        let Effect { events, steps, confirmed, snapshot, unstash, stash, stop, failure } =
+            self.settings.behaviour.handle(&active.state, command, &active.scope);
+        if let Some(failure) = failure {
+            self.active = Some(active);
+            return Err(failure);
+        }
+        if let Some(command) = stash {
+            put_aside(command, ctx);
+        }
+        let timestamp_ms = millis(wall);
+        let append = active.prepare(&events, timestamp_ms)?;
+        let releases = active.apply(&events, steps)?;
+        let (count, bytes) = (append.events.len() as u64, append.size_bytes());
+        if count > 0 || confirmed {
+            let appending = active.backend.append(append);
+            let appending = async move {
+                let ended = appending.await;
+                drop(admission);
+                ended
+            };
+            flow.submit(ctx.env(), appending.boxed(), bytes);
+        }
+        for release in releases {
+            flow.hold(release);
+        }
+        if let Some((_, codec)) = &self.settings.snapshots {
+            active.snapshot_if_due(codec, (count, bytes), snapshot, timestamp_ms, flow, ctx.env());
+        }
+        active.trim_if_due(count, flow, ctx.env());
+        self.active = Some(active);
+        if unstash {
+            ctx.unstash_all();
+        }
+        if stop {
+            ctx.stop();
+        }
+        Ok(())
+    }
+}
+
+/// Stashes a command, or answers it.
+fn put_aside<E: EventSourced>(command: E::Command, ctx: &mut Context<Entity<E>>) {
+    if let Err(full) = ctx.stash(command) {
+        tracing::warn!(path = %ctx.path(), capacity = full.capacity, "the stash is full: a command was refused");
+        drop_unanswered(full.message, Unanswered::Unavailable);
+    }
+}
+
+fn millis(wall: SystemTime) -> u64 {
+    let since = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,380 @@
+//! What do users hold of a journal, and what do all persistent actors of a process share?
+//!
+//! A [`Journal`] is a backend with its snapshots, and what must exist once per process: the epoch of each slice, the place of each id, the turn
+//! to recover, and the marks of the readers.
+//!
+//! # Invariants
+//!
+//! * A slice is claimed once, when the first of its ids needs it, and its epoch is shared by all.
+//! * At most one actor of this process writes an id at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock, Weak};
+
+use omnitron_runtime::{ActorSystem, Env, Extension, ExtensionFuture, Failure, Phase, SystemBuilder};
+use parking_lot::Mutex;
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, oneshot};
+
+use crate::backend::log::{self, Log, OpenError};
+use crate::backend::memory::Memory;
+use crate::backend::{Fault, JournalBackend, WriteError};
+use crate::disk::real::Real;
+use crate::id::{Epoch, Ordinal, PersistenceId, Sequence, Slice, Slices};
+use crate::retention::Snapshots;
+use crate::snapshot::SnapshotStore;
+use crate::snapshot::memory::MemorySnapshots;
+
+/// How many appends of all persistent actors are on their way at once: fewer than any backend of ours refuses. Beyond that, commands wait.
+const APPENDS_AT_ONCE: usize = 2_048;
+/// How many ids are recovered at once; the others wait their turn, in order.
+const RECOVERIES_AT_ONCE: usize = 64;
+
+/// Where the events of persistent actors lie. A clone is the same journal.
+///
+/// Give it to the system with [`WithJournal::journal`]: it is opened when the system starts, and closed when everything else has ended. One
+/// journal serves one system.
+#[derive(Clone)]
+pub struct Journal {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// The folder, and how it is kept, of a journal that has to be opened.
+    embedded: Option<(PathBuf, log::Options)>,
+    open: OnceLock<Open>,
+    opening: tokio::sync::Mutex<()>,
+    epochs: Mutex<BTreeMap<Slice, Arc<OnceCell<Epoch>>>>,
+    fenced: Mutex<BTreeSet<Slice>>,
+    places: Mutex<BTreeMap<PersistenceId, Weak<Semaphore>>>,
+    turns: Arc<Semaphore>,
+    admission: Arc<Semaphore>,
+    recovering: Mutex<BTreeMap<PersistenceId, (Sequence, Sequence)>>,
+    readers: Mutex<Readers>,
+}
+
+/// A journal that is open.
+pub(crate) struct Open {
+    pub(crate) backend: Arc<dyn JournalBackend>,
+    pub(crate) snapshots: Arc<dyn SnapshotStore>,
+    log: Option<Log>,
+}
+
+#[derive(Default)]
+struct Readers {
+    next: u64,
+    marks: BTreeMap<u64, BTreeMap<Slice, Ordinal>>,
+}
+
+/// A recovery that is under way.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Recovering {
+    /// Whose state it is.
+    pub id: PersistenceId,
+    /// The last event that was applied.
+    pub at: Sequence,
+    /// The last event there is.
+    pub end: Sequence,
+}
+
+impl Journal {
+    /// A journal in the folder `dir`, created if there is none. Nothing is read before the system starts.
+    pub fn embedded(dir: impl Into<PathBuf>) -> Self {
+        Self::embedded_with(dir, log::Options::default())
+    }
+
+    /// As [`embedded`](Self::embedded), with options. The identity of a new journal and the number of snapshots are chosen here.
+    pub fn embedded_with(dir: impl Into<PathBuf>, options: log::Options) -> Self {
+        Self::of(Some((dir.into(), options)), OnceLock::new())
+    }
+
+    /// A journal in memory, which is gone with the process: for tests, and for trying out.
+    pub fn memory() -> Self {
+        Self::with(Memory::new(Slices::default()).0, MemorySnapshots::new())
+    }
+
+    /// A journal on any backend.
+    pub fn with(backend: impl JournalBackend, snapshots: impl SnapshotStore) -> Self {
+        let open = Open { backend: Arc::new(backend), snapshots: Arc::new(snapshots), log: None };
+        Self::of(None, OnceLock::from(open))
+    }
+
+    fn of(embedded: Option<(PathBuf, log::Options)>, open: OnceLock<Open>) -> Self {
+        let inner = Inner {
+            embedded,
+            open,
+            opening: tokio::sync::Mutex::new(()),
+            epochs: Mutex::default(),
+            fenced: Mutex::default(),
+            places: Mutex::default(),
+            turns: Arc::new(Semaphore::new(RECOVERIES_AT_ONCE)),
+            admission: Arc::new(Semaphore::new(APPENDS_AT_ONCE)),
+            recovering: Mutex::default(),
+            readers: Mutex::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Opens it, if it is not open. The start of a system does this.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] says what is wrong, where, and what to do. Nothing that holds events was changed, and a second call tries again.
+    pub async fn open(&self, env: &Env) -> Result<(), OpenError> {
+        let _alone = self.inner.opening.lock().await;
+        let Some((dir, options)) = self.inner.embedded.clone().filter(|_| self.inner.open.get().is_none())
+        else {
+            return Ok(());
+        };
+        let kept = u32::try_from(Snapshots::MAX_KEPT).unwrap_or(u32::MAX);
+        let options = options.identity(env.random_u64()).snapshots(kept);
+        let place = dir.display().to_string();
+        let failed = |error: std::io::Error| {
+            OpenError::Unavailable(Fault::new(
+                error,
+                &place,
+                "Look at the folder and its rights, then try again",
+            ))
+        };
+        let (done, opened) = oneshot::channel();
+        let work = move || {
+            let opened = Real::new(dir).map_err(Ok).and_then(|disk| log::open(disk, options).map_err(Err));
+            // Whoever does not wait any more has dropped the system.
+            let _ = done.send(opened);
+        };
+        env.thread("journal-open", work).map_err(failed)?;
+        let opened = opened.await.map_err(|_| failed(std::io::Error::other("its opening panicked")))?;
+        let log = opened.map_err(|error| error.map_or_else(|open| open, failed))?;
+        if let Some(torn) = log.torn_end() {
+            tracing::info!(
+                file = torn.file,
+                offset = torn.offset,
+                bytes = torn.bytes,
+                "a torn end of the journal was cut"
+            );
+        }
+        let (backend, snapshots) = (Arc::new(log.clone()), Arc::new(log.snapshots()));
+        // Nobody else sets it: this holds the lock.
+        let _ = self.inner.open.set(Open { backend, snapshots, log: Some(log) });
+        Ok(())
+    }
+
+    /// The backend, once the journal is open.
+    pub fn backend(&self) -> Option<&dyn JournalBackend> {
+        self.inner.open.get().map(|open| &*open.backend)
+    }
+
+    /// The recoveries that are under way, in the order of the ids. Those that are done at once are hardly ever seen here.
+    pub fn recovering(&self) -> Vec<Recovering> {
+        let recovering = self.inner.recovering.lock();
+        recovering.iter().map(|(id, &(at, end))| Recovering { id: id.clone(), at, end }).collect()
+    }
+
+    /// Registers a reader of all slices that begins at their beginning: no event that it has not [passed](Reader::passed) is
+    /// [deleted behind a snapshot](Snapshots::delete_events).
+    pub fn reader(&self) -> Reader {
+        let mut readers = self.inner.readers.lock();
+        readers.next += 1;
+        let number = readers.next;
+        readers.marks.insert(number, BTreeMap::new());
+        Reader { journal: self.clone(), number }
+    }
+
+    pub(crate) fn get(&self) -> Option<&Open> {
+        self.inner.open.get()
+    }
+
+    /// How far the slowest reader of a slice is; `None`: there are no readers.
+    pub(crate) fn slowest_reader(&self, slice: Slice) -> Option<Ordinal> {
+        let readers = self.inner.readers.lock();
+        readers.marks.values().map(|marks| marks.get(&slice).copied().unwrap_or_default()).min()
+    }
+
+    /// The epoch of this process for a slice, claimed when it is first asked for.
+    pub(crate) async fn epoch(&self, open: &Open, slice: Slice) -> Result<Epoch, WriteError> {
+        let cell = Arc::clone(self.inner.epochs.lock().entry(slice).or_default());
+        cell.get_or_try_init(|| open.backend.claim(slice)).await.copied()
+    }
+
+    /// Somebody else took over the slice.
+    pub(crate) fn note_fenced(&self, slice: Slice) {
+        self.inner.fenced.lock().insert(slice);
+    }
+
+    pub(crate) fn is_fenced(&self, slice: Slice) -> bool {
+        self.inner.fenced.lock().contains(&slice)
+    }
+
+    /// The place of an id in this process, once nobody else has it.
+    pub(crate) async fn place(&self, id: &PersistenceId) -> OwnedSemaphorePermit {
+        let place = {
+            let mut places = self.inner.places.lock();
+            let known = places.get(id).and_then(Weak::upgrade);
+            known.unwrap_or_else(|| {
+                if places.len().is_power_of_two() {
+                    // Now and then, so that ids that are gone cost nothing in the long run.
+                    places.retain(|_, place| place.strong_count() > 0);
+                }
+                let place = Arc::new(Semaphore::new(1));
+                places.insert(id.clone(), Arc::downgrade(&place));
+                place
+            })
+        };
+        place.acquire_owned().await.unwrap_or_else(|_| unreachable!("a place is never closed"))
+    }
+
+    /// Room for one append, in order; given back when the answer is dropped.
+    pub(crate) async fn admission(&self) -> OwnedSemaphorePermit {
+        let admission = Arc::clone(&self.inner.admission);
+        admission.acquire_owned().await.unwrap_or_else(|_| unreachable!("admission is never closed"))
+    }
+
+    /// One's turn to recover.
+    pub(crate) async fn turn(&self) -> OwnedSemaphorePermit {
+        let turns = Arc::clone(&self.inner.turns);
+        turns.acquire_owned().await.unwrap_or_else(|_| unreachable!("turns are never closed"))
+    }
+
+    /// Shows a recovery for as long as the answer lives.
+    pub(crate) fn shown(&self, id: &PersistenceId) -> Shown<'_> {
+        Shown { journal: self, id: id.clone() }
+    }
+}
+
+/// A recovery that others can see.
+pub(crate) struct Shown<'a> {
+    journal: &'a Journal,
+    id: PersistenceId,
+}
+
+impl Shown<'_> {
+    pub(crate) fn at(&self, at: Sequence, end: Sequence) {
+        self.journal.inner.recovering.lock().insert(self.id.clone(), (at, end));
+    }
+}
+
+impl Drop for Shown<'_> {
+    fn drop(&mut self) {
+        self.journal.inner.recovering.lock().remove(&self.id);
+    }
+}
+
+/// One who reads slices, and for whom events are kept until he has passed them. His drop lets them go.
+#[must_use = "its drop ends the registration"]
+pub struct Reader {
+    journal: Journal,
+    number: u64,
+}
+
+impl Reader {
+    /// Everything of `slice` up to `ordinal` was read and is not needed any more. Never goes back.
+    pub fn passed(&self, slice: Slice, ordinal: Ordinal) {
+        let mut readers = self.journal.inner.readers.lock();
+        if let Some(marks) = readers.marks.get_mut(&self.number) {
+            let mark = marks.entry(slice).or_default();
+            *mark = (*mark).max(ordinal);
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.journal.inner.readers.lock().marks.remove(&self.number);
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("number", &self.number).finish_non_exhaustive()
+    }
+}
+
+impl Extension for Journal {
+    fn name(&self) -> &'static str {
+        "journal"
+    }
+
+    fn start<'a>(&'a self, system: &'a ActorSystem) -> ExtensionFuture<'a, Result<(), Failure>> {
+        Box::pin(async move { Ok(self.open(system.env()).await?) })
+    }
+
+    fn stop<'a>(&'a self, phase: Phase, _: &'a ActorSystem) -> ExtensionFuture<'a, ()> {
+        Box::pin(async move {
+            if phase == Phase::Close
+                && let Some(Open { log: Some(log), .. }) = self.get()
+            {
+                log.close().await;
+            }
+        })
+    }
+}
+
+/// Starts a system with a journal.
+pub trait WithJournal {
+    /// The journal of the persistent actors of this system. It is opened when the system starts, which fails if that does, and closed
+    /// when everything else has ended.
+    #[must_use = "a builder does nothing until `start` is awaited"]
+    fn journal(self, journal: Journal) -> Self;
+}
+
+impl WithJournal for SystemBuilder {
+    fn journal(self, journal: Journal) -> Self {
+        self.extension(journal)
+    }
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Journal")
+            .field("folder", &self.inner.embedded.as_ref().map(|(dir, _)| dir))
+            .field("is_open", &self.inner.open.get().is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_more_ids_than_the_limit_recover_at_once_and_the_others_wait_in_order() {
+        let journal = Journal::memory();
+        let mut turns: Vec<_> =
+            (0..RECOVERIES_AT_ONCE).map(|_| journal.turn().now_or_never().unwrap()).collect();
+        let (mut first, mut second) = (Box::pin(journal.turn()), Box::pin(journal.turn()));
+        assert!((&mut first).now_or_never().is_none() && (&mut second).now_or_never().is_none());
+        turns.pop();
+        assert!((&mut second).now_or_never().is_none(), "the first one has waited longer");
+        assert!((&mut first).now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn the_place_of_an_id_is_held_by_one_at_a_time() {
+        let journal = Journal::memory();
+        let (a, b) = (PersistenceId::new("a").unwrap(), PersistenceId::new("b").unwrap());
+        let held = journal.place(&a).now_or_never().unwrap();
+        assert!(journal.place(&a).now_or_never().is_none());
+        assert!(journal.place(&b).now_or_never().is_some());
+        drop(held);
+        assert!(journal.place(&a).now_or_never().is_some());
+        for n in 0..1_000 {
+            drop(journal.place(&PersistenceId::new(format!("x{n}")).unwrap()).await);
+        }
+        assert!(journal.inner.places.lock().len() <= 2, "ids that are gone leave nothing behind");
+    }
+
+    #[tokio::test]
+    async fn a_slice_is_claimed_once_and_again_only_if_that_failed() {
+        let (backend, controls) = Memory::new(Slices::new(1).unwrap());
+        let journal = Journal::with(backend, MemorySnapshots::new());
+        let (open, slice) = (journal.get().unwrap(), Slice::new(0));
+        controls.fail_next(crate::backend::memory::Failure::UnknownKept);
+        assert!(journal.epoch(open, slice).await.is_err());
+        let epoch = journal.epoch(open, slice).await.unwrap();
+        assert_eq!((epoch, journal.epoch(open, slice).await.unwrap()), (Epoch::new(2), Epoch::new(2)));
+    }
+}

@@ -1,0 +1,72 @@
+//! How does an event lie in a journal, and a state in a snapshot?
+//!
+//! A journal keeps name, version, payload and metadata. The payload is the content of the event; the metadata begins with one byte, 1, and the
+//! fingerprint in eight bytes, the lowest first. More may follow one day: what is behind is not looked at. A snapshot has no metadata, so the
+//! fingerprint comes before the state.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use crate::event::{DecodeError, EncodeError, Encoded, Event, Fingerprint, Stored};
+use crate::id::{PersistenceId, Sequence};
+use crate::recorded::{NewEvent, Recorded};
+use crate::snapshot::Snapshot;
+
+/// The first byte of the metadata.
+const FORM: u8 = 1;
+const FINGERPRINT_BYTES: usize = 8;
+
+/// The event as it is appended.
+pub(crate) fn event<E: Event>(
+    event: &E,
+    tags: Vec<Cow<'static, str>>,
+    timestamp_ms: u64,
+) -> Result<NewEvent, EncodeError> {
+    let Encoded { name, version, fingerprint, bytes } = event.encode()?;
+    let mut metadata = Vec::with_capacity(1 + FINGERPRINT_BYTES);
+    metadata.push(FORM);
+    metadata.extend_from_slice(&fingerprint.as_u64().to_le_bytes());
+    let (payload, metadata) = (Bytes::from(bytes), Bytes::from(metadata));
+    Ok(NewEvent { name: name.into(), version, timestamp_ms, tags, payload, metadata })
+}
+
+/// The event that was read. Without metadata, which others may have written, only its bytes are checked.
+pub(crate) fn read_event<E: Event>(recorded: &Recorded) -> Result<E, DecodeError> {
+    let NewEvent { name, version, payload, metadata, .. } = &recorded.event;
+    let fingerprint = match metadata.split_first() {
+        Some((&FORM, rest)) => fingerprint(rest).map(|(fingerprint, _)| fingerprint),
+        _ => None,
+    };
+    E::decode(Stored { name, version: *version, fingerprint, bytes: payload })
+}
+
+/// The state as a snapshot keeps it.
+pub(crate) fn snapshot<S: Event>(
+    state: &S,
+    id: &PersistenceId,
+    sequence: Sequence,
+    timestamp_ms: u64,
+) -> Result<Snapshot, EncodeError> {
+    let Encoded { name, version, fingerprint, bytes } = state.encode()?;
+    let mut stored = Vec::with_capacity(FINGERPRINT_BYTES + bytes.len());
+    stored.extend_from_slice(&fingerprint.as_u64().to_le_bytes());
+    stored.extend_from_slice(&bytes);
+    let (id, state) = (id.clone(), stored.into());
+    Ok(Snapshot { id, sequence, timestamp_ms, name: name.to_owned(), version, state })
+}
+
+/// The state that a snapshot holds.
+pub(crate) fn read_snapshot<S: Event>(snapshot: &Snapshot) -> Result<S, DecodeError> {
+    let Snapshot { name, version, state, .. } = snapshot;
+    let (fingerprint, bytes) = match fingerprint(state) {
+        Some((fingerprint, bytes)) => (Some(fingerprint), bytes),
+        None => (None, &**state),
+    };
+    S::decode(Stored { name, version: *version, fingerprint, bytes })
+}
+
+fn fingerprint(bytes: &[u8]) -> Option<(Fingerprint, &[u8])> {
+    let (number, rest) = bytes.split_first_chunk::<FINGERPRINT_BYTES>()?;
+    Some((Fingerprint::from_u64(u64::from_le_bytes(*number)), rest))
+}
