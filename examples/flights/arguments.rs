@@ -10,9 +10,10 @@ use crate::faults::Faults;
 pub(crate) const HELP: &str = "\
 Counts flights with an actor per aircraft, airport and carrier.
 
-Usage: cargo run --release --example flights [-- [FILE] [--faults P] [--seed S]]
+Usage: cargo run --release --example flights [-- [FILE] [--data DIR] [--faults P] [--seed S]]
 
   FILE        CSV of flights, or gzip of it [default: New York City, January 2013]
+  --data DIR  the folder that keeps the counts: a run that was killed goes on there [default: they stay in memory]
   --faults P  every actor fails with probability P per message, 0 to 0.9 [default: 0]
   --seed S    which messages fail, a whole number [default: 1]
   --help      print this
@@ -40,6 +41,8 @@ pub(crate) enum Command {
 pub(crate) struct Options {
     /// The flights.
     pub(crate) file: PathBuf,
+    /// The folder that keeps the counts; none: they stay in memory.
+    pub(crate) data: Option<PathBuf>,
     /// What fails on the way.
     pub(crate) faults: Faults,
 }
@@ -52,6 +55,7 @@ pub(crate) struct Options {
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, BadArgument> {
     let mut arguments = arguments.into_iter();
     let mut file = None;
+    let mut data = None;
     let mut chance = None;
     let mut seed = None;
     let mut options = true;
@@ -73,6 +77,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         match (name, value) {
             ("--", None) => options = false,
             ("--help" | "-h", None) => return Ok(Command::Help),
+            ("--data", value) => {
+                let folder = path_of(name, value, &mut arguments)?;
+                once(name, &mut data, folder)?;
+            }
             ("--faults", value) => {
                 once(name, &mut chance, probability(&value_of(name, value, &mut arguments)?)?)?;
             }
@@ -81,7 +89,8 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         }
     }
     let faults = Faults { chance: chance.unwrap_or(0.0), seed: seed.unwrap_or(1) };
-    Ok(Command::Run(Options { file: file.unwrap_or_else(|| PathBuf::from(DEFAULT_FILE)), faults }))
+    let file = file.unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
+    Ok(Command::Run(Options { file, data, faults }))
 }
 
 fn value_of(
@@ -96,6 +105,18 @@ fn value_of(
             None => Err(BadArgument(format!("{name} needs a value"))),
         },
     }
+}
+
+/// A path may be no text, so it is not made one unless it stands behind `=`.
+fn path_of(
+    name: &str,
+    value: Option<&str>,
+    rest: &mut impl Iterator<Item = OsString>,
+) -> Result<PathBuf, BadArgument> {
+    let path = value.map(OsString::from).or_else(|| rest.next());
+    path.filter(|path| !path.is_empty())
+        .map(PathBuf::from)
+        .ok_or_else(|| BadArgument(format!("{name} needs a folder")))
 }
 
 fn once<T>(name: &str, slot: &mut Option<T>, value: T) -> Result<(), BadArgument> {
@@ -138,7 +159,7 @@ mod tests {
     }
 
     fn run(file: &str, chance: f64, seed: u64) -> Command {
-        Command::Run(Options { file: file.into(), faults: Faults { chance, seed } })
+        Command::Run(Options { file: file.into(), data: None, faults: Faults { chance, seed } })
     }
 
     #[test]
@@ -152,6 +173,14 @@ mod tests {
         assert_eq!(parse_all(&["--seed=7", "--faults=0.9", "a.csv"]), Ok(run("a.csv", 0.9, 7)));
         assert_eq!(parse_all(&["--", "--faults"]), Ok(run("--faults", 0.0, 1)));
         assert_eq!(parse_all(&["a.csv", "--help"]), Ok(Command::Help));
+    }
+
+    #[test]
+    fn a_folder_is_taken_in_both_spellings() {
+        for arguments in [&["--data", "counts"][..], &["--data=counts"]] {
+            let Ok(Command::Run(options)) = parse_all(arguments) else { panic!("{arguments:?} is refused") };
+            assert_eq!(options.data.as_deref(), Some("counts".as_ref()));
+        }
     }
 
     #[test]
@@ -173,6 +202,9 @@ mod tests {
             (&["--seed", "1", "--seed", "2"], "--seed is given twice"),
             (&["a.csv", "b.csv"], "b.csv comes after a.csv"),
             (&[""], "FILE is empty"),
+            (&["--data"], "--data needs a folder"),
+            (&["--data="], "--data needs a folder"),
+            (&["--data", "a", "--data", "b"], "--data is given twice"),
         ] {
             let message = parse_all(arguments).unwrap_err();
             assert!(message.contains(named), "{message}");

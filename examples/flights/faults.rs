@@ -13,6 +13,7 @@
 use std::fmt;
 use std::sync::Once;
 
+use omnitron::RecoveryError;
 use omnitron::prelude::{Directive, Failure, Supervision};
 
 /// How often actors fail, and from which seed.
@@ -111,6 +112,8 @@ impl std::error::Error for Injected {}
 pub(crate) fn supervision() -> Supervision {
     Supervision::restart().unlimited().decide(|failure: &Failure| match failure.downcast_ref::<Injected>() {
         Some(Injected) => Directive::Resume,
+        // What the journal holds is the same next time.
+        None if failure.downcast_ref::<RecoveryError>().is_some() => Directive::Stop,
         None => Directive::Restart,
     })
 }

@@ -1,37 +1,35 @@
 //! From a file to a table: the whole run.
 //!
-//! Reads rows, hands them to the parsers, and in the end asks every actor what it counted. Nothing is summed up outside
+//! Reads rows, has them counted (`partition.rs`), and in the end asks every actor what it counted. Nothing is summed up outside
 //! the actors; what this file keeps for itself is which rows were malformed.
 //!
 //! # Invariants
 //!
 //! * A table is printed only if every row of the file was either counted or reported as malformed.
-//! * At most [`IN_FLIGHT`] rows are on their way at any time.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::path::Path;
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::ProgressBar;
+use omnitron::backend::{Fault, ReadError};
 use omnitron::prelude::*;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinError;
 
 use crate::arguments::Options;
-use crate::faults::Faults;
-use crate::input::{Input, InputError, Line};
-use crate::parser::{self, ParseMsg, Registries, Uncounted};
-use crate::patience::{GaveUp, Patience};
-use crate::record::{Malformed, Row};
-use crate::registry::{self, CounterMsg, RegistryMsg};
+use crate::input::{Input, InputError};
+use crate::parser::{self, Registries, find};
+use crate::partition::{self, Acknowledged, Crew};
+use crate::patience::{GaveUp, Patience, chain};
+use crate::registry::{self, CounterMsg, Find};
+use crate::rejects::Rejects;
 use crate::report::{self, Answers, Figures};
+use crate::store::{self, NotItsFile};
 use crate::tally::Tally;
 
-/// Rows handed out and not yet answered for: as many as the parsers' mailboxes hold.
-const IN_FLIGHT: usize = 512;
-
-/// Malformed rows that are shown one by one.
-const SHOWN_MALFORMED: usize = 20;
+/// Actors that are asked for their counts at once.
+const READ_AT_ONCE: usize = 64;
 
 /// Where everything but the table goes.
 pub(crate) struct Notes<'a> {
@@ -39,6 +37,8 @@ pub(crate) struct Notes<'a> {
     pub(crate) bar: ProgressBar,
     /// Takes a line at a time.
     pub(crate) out: &'a mut dyn Write,
+    /// Is told of each batch of rows that was counted.
+    pub(crate) acknowledged: Acknowledged,
 }
 
 impl Notes<'_> {
@@ -74,9 +74,11 @@ pub(crate) async fn run(
 /// [`RunError`], whatever was counted until then.
 pub(crate) async fn count(options: &Options, notes: &mut Notes<'_>) -> Result<(Answers, Figures), RunError> {
     let mut input = Input::open(&options.file, &notes.bar).map_err(RunError::Input)?;
-    let system = ActorSystem::start("flights").await.map_err(RunError::Start)?;
+    let journal = store::journal(options.data.as_deref());
+    let system = ActorSystem::builder("flights").journal(journal.clone()).start().await;
+    let system = system.map_err(RunError::Start)?;
     let mut rejects = Rejects::default();
-    let result = count_in(&system, &mut input, options.faults, &mut rejects).await;
+    let result = count_in(&system, &journal, &mut input, options, &mut rejects, notes).await;
     notes.bar.finish_and_clear();
     rejects.tell(notes);
     let end = system.shutdown().await;
@@ -86,27 +88,43 @@ pub(crate) async fn count(options: &Options, notes: &mut Notes<'_>) -> Result<(A
     for path in end.unfinished {
         notes.say(format_args!("{path} did not stop in time"));
     }
-    result
+    // Whoever gave up knows that the journal was not available; the journal knows why.
+    result.map_err(|error| match (error, journal.last_fault()) {
+        (RunError::GaveUp(_), Some(fault)) => RunError::Journal(fault),
+        (error, _) => error,
+    })
 }
 
 async fn count_in(
     system: &ActorSystem,
+    journal: &Journal,
     input: &mut Input,
-    faults: Faults,
+    options: &Options,
     rejects: &mut Rejects,
+    notes: &mut Notes<'_>,
 ) -> Result<(Answers, Figures), RunError> {
-    let start = system.env().now();
+    let (start, faults) = (system.env().now(), options.faults);
+    if let Some(data) = &options.data {
+        store::keep_to(system, data, &options.file).await.map_err(RunError::Data)?;
+    }
     let registries = Registries {
         fleet: registry::spawn(system, "fleet", faults)?,
         airports: registry::spawn(system, "airports", faults)?,
         carriers: registry::spawn(system, "carriers", faults)?,
     };
-    let pool = parser::spawn_pool(system, &registries, faults)?;
-    feed(&pool, input, rejects).await?;
+    let crew = Crew {
+        pool: parser::spawn_pool(system, &registries, faults)?,
+        partitions: registry::spawn(system, "partitions", faults)?,
+        acknowledged: notes.acknowledged.clone(),
+    };
+    let known = partition::feed(&crew, input, rejects).await?;
+    if let Some(data) = options.data.as_deref().filter(|_| known > 0) {
+        say_where_it_went_on(notes, data, known);
+    }
     let answers = Answers {
-        carriers: read_all(&registries.carriers).await?,
-        airports: read_all(&registries.airports).await?,
-        aircraft: read_all(&registries.fleet).await?,
+        carriers: read_all(journal, &registries.carriers, "carriers").await?,
+        airports: read_all(journal, &registries.airports, "airports").await?,
+        aircraft: read_all(journal, &registries.fleet, "fleet").await?,
     };
     let stats = system.stats();
     let figures = Figures {
@@ -121,68 +139,34 @@ async fn count_in(
     Ok((answers, figures))
 }
 
-/// Hands out every row and returns when every one is answered for, also when the file turns out to be broken: what
-/// was wrong with the rows before that place is worth knowing. Reading blocks the thread, which is the program's own
-/// and runs no actor.
-async fn feed(pool: &ActorRef<ParseMsg>, input: &mut Input, rejects: &mut Rejects) -> Result<(), RunError> {
-    let mut in_flight = JoinSet::new();
-    let end = loop {
-        match input.next_line() {
-            Ok(None) => break Ok(()),
-            Err(error) => break Err(RunError::Input(error)),
-            Ok(Some(Line::Malformed(malformed))) => rejects.add(malformed),
-            Ok(Some(Line::Row(row))) => {
-                if in_flight.len() == IN_FLIGHT {
-                    settle(in_flight.join_next().await, rejects)?;
-                }
-                in_flight.spawn(offer(pool.clone(), Arc::new(row)));
-            }
-        }
-    };
-    while !in_flight.is_empty() {
-        settle(in_flight.join_next().await, rejects)?;
-    }
-    end
+fn say_where_it_went_on(notes: &mut Notes<'_>, data: &Path, known: u64) {
+    let data = data.display();
+    notes.say(format_args!(
+        "{known} flights were counted in {data} before this run, which went on behind them"
+    ));
 }
 
-/// Offers a row to the parsers until one answers for it.
-async fn offer(pool: ActorRef<ParseMsg>, row: Arc<Row>) -> Result<(), Uncounted> {
-    let mut patience = Patience::default();
-    loop {
-        match pool.try_ask(|reply| ParseMsg { row: Arc::clone(&row), reply }).await {
-            Ok(()) => return Ok(()),
-            Err(AskError::Failed(uncounted)) => return Err(uncounted),
-            Err(error) => patience.spend(&error).map_err(Uncounted::GaveUp)?,
-        }
-    }
+/// Asks every actor that has ever counted for a registry what it counted.
+async fn read_all<T: Tally>(
+    journal: &Journal,
+    registry: &ActorRef<Find<T>>,
+    name: &str,
+) -> Result<Vec<(String, T)>, RunError> {
+    let names = store::names(journal, name).await.map_err(RunError::Names)?;
+    let read = names.into_iter().map(async |name| {
+        let counter = find(registry, &name).await.map_err(RunError::GaveUp)?;
+        let tally = ask_until_answered(&counter, CounterMsg::Read).await?;
+        Ok((name, tally))
+    });
+    stream::iter(read).buffered(READ_AT_ONCE).try_collect().await
 }
 
-fn settle(
-    answer: Option<Result<Result<(), Uncounted>, JoinError>>,
-    rejects: &mut Rejects,
-) -> Result<(), RunError> {
-    match answer {
-        None | Some(Ok(Ok(()))) => Ok(()),
-        Some(Ok(Err(Uncounted::Malformed(malformed)))) => {
-            rejects.add(malformed);
-            Ok(())
-        }
-        Some(Ok(Err(Uncounted::GaveUp(gave_up)))) => Err(RunError::GaveUp(gave_up)),
-        Some(Err(error)) => Err(RunError::Task(error)),
-    }
-}
-
-/// Asks a registry for its actors, and each of them for what it counted.
-async fn read_all<T: Tally>(registry: &ActorRef<RegistryMsg<T>>) -> Result<Vec<(String, T)>, RunError> {
-    let members = ask_until_answered(registry, RegistryMsg::All).await?;
-    let mut all = Vec::with_capacity(members.len());
-    for (name, counter) in members {
-        all.push((name, ask_until_answered(&counter, CounterMsg::Read).await?));
-    }
-    Ok(all)
-}
-
-async fn ask_until_answered<M: Send + 'static, R: Send + 'static>(
+/// Asks until there is an answer.
+///
+/// # Errors
+///
+/// [`RunError::GaveUp`] when that has become pointless.
+pub(crate) async fn ask_until_answered<M: Send + 'static, R: Send + 'static>(
     actor: &ActorRef<M>,
     question: fn(ReplyTo<R>) -> M,
 ) -> Result<R, RunError> {
@@ -191,38 +175,6 @@ async fn ask_until_answered<M: Send + 'static, R: Send + 'static>(
         match actor.ask(question).await {
             Ok(answer) => return Ok(answer),
             Err(error) => patience.spend(&error).map_err(RunError::GaveUp)?,
-        }
-    }
-}
-
-/// The malformed rows: how many, and the first few of the file. Which comes first must not depend on which parser was
-/// faster, so they are sorted by line and told at the end.
-#[derive(Default)]
-struct Rejects {
-    total: usize,
-    first: BTreeMap<u64, Malformed>,
-}
-
-impl Rejects {
-    fn add(&mut self, malformed: Malformed) {
-        self.total += 1;
-        self.first.insert(malformed.line, malformed);
-        if self.first.len() > SHOWN_MALFORMED {
-            self.first.pop_last();
-        }
-    }
-
-    fn tell(&self, notes: &mut Notes<'_>) {
-        for malformed in self.first.values() {
-            notes.say(format_args!("malformed row, {malformed}"));
-        }
-        match self.total {
-            0 => {}
-            1 => notes.say(format_args!("1 malformed row was left out")),
-            total @ 2..=SHOWN_MALFORMED => notes.say(format_args!("{total} malformed rows were left out")),
-            total => notes.say(format_args!(
-                "{total} malformed rows were left out; the first {SHOWN_MALFORMED} are shown"
-            )),
         }
     }
 }
@@ -236,8 +188,14 @@ pub(crate) enum RunError {
     Start(StartError),
     /// An actor did not start.
     Spawn(SpawnError),
+    /// The folder of the counts is that of another file, or did not say.
+    Data(NotItsFile),
     /// An actor did not answer.
     GaveUp(GaveUp),
+    /// An actor did not answer, because of the journal.
+    Journal(Fault),
+    /// The journal did not say who has counted.
+    Names(ReadError),
     /// A task of this program ended early.
     Task(JoinError),
     /// The table could not be written.
@@ -254,9 +212,15 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Input(error) => error.fmt(f),
-            Self::Start(error) => write!(f, "the actor system did not start: {error}"),
+            Self::Start(error) => write!(f, "the actor system did not start: {}", chain(error)),
             Self::Spawn(error) => write!(f, "an actor did not start: {error}"),
+            Self::Data(error) => error.fmt(f),
             Self::GaveUp(error) => error.fmt(f),
+            Self::Journal(fault) => write!(
+                f,
+                "the counts cannot be kept: {fault}. What was counted so far is kept: mend that, then run the same command again"
+            ),
+            Self::Names(error) => write!(f, "the actors that have counted are not known: {}", chain(error)),
             Self::Task(error) => write!(f, "a task of this program ended early: {error}"),
             Self::Output(error) => write!(f, "the table could not be written: {error}"),
         }

@@ -4,15 +4,17 @@
 //! ```text
 //! cargo run --release --example flights
 //! cargo run --release --example flights -- --faults 0.05
+//! cargo run --release --example flights -- --data counts     # kill it, and start it again
 //! ```
 //!
 //! `job.rs` is the place to start reading: it spawns `/user/fleet`, `/user/airports` and `/user/carriers`
-//! (`registry.rs`), each with an actor per name, and `/user/parsers` (`parser.rs`), hands out the rows of the file
-//! (`input.rs`, `record.rs`), and asks the actors for what they counted (`tally.rs`, `report.rs`). `faults.rs` makes
-//! them fail, `patience.rs` asks again.
+//! (`registry.rs`), each with an actor per name, and `/user/parsers` (`parser.rs`), deals out the rows of the file
+//! (`partition.rs`, `input.rs`, `record.rs`), and asks the actors for what they counted (`tally.rs`, `report.rs`). The counts
+//! lie in a journal (`store.rs`). `faults.rs` makes the actors fail, `patience.rs` asks again.
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -21,16 +23,20 @@ mod faults;
 mod input;
 mod job;
 mod parser;
+mod partition;
 mod patience;
 mod program;
 mod record;
 mod registry;
+mod rejects;
 mod report;
+mod store;
 mod tally;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let mut notes = job::Notes { bar: progress_bar(), out: &mut io::stderr() };
+    let acknowledged = Arc::new(|_| {});
+    let mut notes = job::Notes { bar: progress_bar(), out: &mut io::stderr(), acknowledged };
     ExitCode::from(program::run(std::env::args_os().skip(1), &mut io::stdout(), &mut notes).await)
 }
 

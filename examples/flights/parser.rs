@@ -1,72 +1,60 @@
 //! How does a row reach the actors it concerns?
 //!
-//! A pool of parsers reads rows; rows of one aircraft go to one parser. Their mailboxes are bounded, so a reader that
-//! is faster than the parsers waits for them.
+//! A pool of parsers reads batches of rows. Whichever parser has the least to do takes the next one.
 //!
 //! # Invariants
 //!
-//! * A parser answers for a row only after the aircraft, both airports and the carrier have acknowledged it. Until
-//!   then it keeps the row and repeats what failed, so no failure of theirs loses a count.
-//! * If the parser itself fails, no answer is given, and whoever sent the row sends it again. The actors ignore what
+//! * A parser answers for a batch only after the aircraft, the airports and the carriers of all its rows have acknowledged them,
+//!   durably. Until then it keeps the batch and repeats what failed, so no failure of theirs loses a count.
+//! * If the parser itself fails, no answer is given, and whoever sent the batch sends it again. The actors ignore what
 //!   they have counted already.
+//! * An actor gets all that a batch has for it in one message, in the order of the lines.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures_util::future::try_join_all;
 use omnitron::prelude::*;
 
 use crate::faults::{self, Coin, Faults};
 use crate::patience::{GaveUp, Patience};
 use crate::record::{Flight, Malformed, Row};
-use crate::registry::{CounterMsg, RegistryMsg};
-use crate::tally::{Aircraft, Airport, Carrier, Departure, End, Leg, Movement, Tally};
+use crate::registry::{CounterMsg, Find};
+use crate::tally::{Aircraft, Airport, Carrier, Departure, Leg, Movement, Place, Tally};
 
 /// How many parsers there are.
 const PARSERS: usize = 8;
 
-/// Rows that wait for one parser before the sender has to.
-const MAILBOX_ROWS: usize = 64;
+/// Batches that wait for one parser before the sender has to.
+const MAILBOX_BATCHES: usize = 4;
 
 /// The registries of the counting actors.
 #[derive(Clone)]
 pub(crate) struct Registries {
     /// One actor per aircraft.
-    pub(crate) fleet: ActorRef<RegistryMsg<Aircraft>>,
+    pub(crate) fleet: ActorRef<Find<Aircraft>>,
     /// One actor per airport.
-    pub(crate) airports: ActorRef<RegistryMsg<Airport>>,
+    pub(crate) airports: ActorRef<Find<Airport>>,
     /// One actor per carrier.
-    pub(crate) carriers: ActorRef<RegistryMsg<Carrier>>,
+    pub(crate) carriers: ActorRef<Find<Carrier>>,
 }
 
-/// A row to be counted.
+/// Rows of one partition, in the order of their lines.
+pub(crate) struct Batch {
+    /// The partition they come from.
+    pub(crate) partition: u16,
+    /// The rows.
+    pub(crate) rows: Vec<Row>,
+}
+
+/// A batch to be counted.
 pub(crate) struct ParseMsg {
-    /// The row; shared, because the sender keeps it until it is answered.
-    pub(crate) row: Arc<Row>,
-    /// Is told when everybody has counted it, or why nobody will.
-    pub(crate) reply: ReplyTo<Result<(), Uncounted>>,
+    /// The rows; shared, because the sender keeps them until they are answered.
+    pub(crate) batch: Arc<Batch>,
+    /// Is told which rows are no flights, when everybody has counted the others, or why nobody will.
+    pub(crate) reply: ReplyTo<Result<Vec<Malformed>, GaveUp>>,
 }
-
-/// Why a row is not counted.
-#[derive(Debug)]
-pub(crate) enum Uncounted {
-    /// It is no flight. Nobody counted it.
-    Malformed(Malformed),
-    /// An actor could not be reached. Others **may** have counted it.
-    GaveUp(GaveUp),
-}
-
-impl fmt::Display for Uncounted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Malformed(malformed) => malformed.fmt(f),
-            Self::GaveUp(gave_up) => gave_up.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for Uncounted {}
 
 /// Spawns the pool under `/user/parsers`.
 ///
@@ -84,20 +72,18 @@ pub(crate) fn spawn_pool(
     let fresh = move || {
         Parser::new(&registries, faults.coin("parsers", incarnations.fetch_add(1, Ordering::Relaxed)))
     };
-    let pool =
-        Router::consistent_hash(PARSERS, |msg: &ParseMsg| msg.row.tail().to_vec(), fresh).routee(|parser| {
-            parser
-                .mailbox(Mailbox::bounded(MAILBOX_ROWS).on_full(Overflow::Reject))
-                .supervision(faults::supervision())
-        });
+    let pool = Router::pool(PARSERS, Routing::least_loaded(), fresh).routee(|parser| {
+        parser
+            .mailbox(Mailbox::bounded(MAILBOX_BATCHES).on_full(Overflow::Reject))
+            .supervision(faults::supervision())
+    });
     system.spawn("parsers", pool)
 }
 
-/// Reads rows and sees to it that they are counted, one at a time.
+/// Reads batches and sees to it that they are counted, one at a time.
 struct Parser {
     fleet: Directory<Aircraft>,
-    origins: Directory<Airport>,
-    destinations: Directory<Airport>,
+    airports: Directory<Airport>,
     carriers: Directory<Carrier>,
     coin: Coin,
 }
@@ -107,10 +93,14 @@ impl Actor for Parser {
 
     async fn receive(&mut self, msg: ParseMsg, _ctx: &mut Context<Self>) -> Result<(), Failure> {
         self.coin.toss()?;
-        let answer = match Flight::parse(&msg.row) {
-            Ok(flight) => self.count(&flight).await.map_err(Uncounted::GaveUp),
-            Err(malformed) => Err(Uncounted::Malformed(malformed)),
-        };
+        let mut sorted = Sorted::default();
+        for row in &msg.batch.rows {
+            match Flight::parse(row) {
+                Ok(flight) => sorted.add(msg.batch.partition, flight),
+                Err(malformed) => sorted.malformed.push(malformed),
+            }
+        }
+        let answer = self.count(sorted).await;
         msg.reply.send(answer);
         Ok(())
     }
@@ -120,73 +110,106 @@ impl Parser {
     fn new(registries: &Registries, coin: Coin) -> Self {
         Self {
             fleet: Directory::of(&registries.fleet),
-            // Two directories of the same actors, so that both ends of a flight can be counted at the same time.
-            origins: Directory::of(&registries.airports),
-            destinations: Directory::of(&registries.airports),
+            airports: Directory::of(&registries.airports),
             carriers: Directory::of(&registries.carriers),
             coin,
         }
     }
 
-    /// Returns when all four have counted the flight.
-    async fn count(&mut self, flight: &Flight) -> Result<(), GaveUp> {
-        let line = flight.line;
-        let leg = async {
-            match &flight.tail {
-                Some(tail) => self.fleet.count(tail, Leg { line }).await,
-                None => Ok(()),
-            }
-        };
-        let origin = self.origins.count(&flight.origin, Movement { line, end: End::Origin });
-        let destination = self.destinations.count(&flight.dest, Movement { line, end: End::Destination });
-        let departure = self.carriers.count(&flight.carrier, Departure { line, delay: flight.delay });
-        let (leg, origin, destination, departure) = tokio::join!(leg, origin, destination, departure);
-        leg.and(origin).and(destination).and(departure)
+    /// Returns when all have counted what concerns them.
+    async fn count(&mut self, sorted: Sorted) -> Result<Vec<Malformed>, GaveUp> {
+        let Sorted { legs, movements, departures, malformed } = sorted;
+        tokio::try_join!(
+            self.fleet.count(legs),
+            self.airports.count(movements),
+            self.carriers.count(departures)
+        )?;
+        Ok(malformed)
+    }
+}
+
+/// The flights of a batch, by whom they concern.
+#[derive(Default)]
+struct Sorted {
+    legs: BTreeMap<String, Vec<Leg>>,
+    movements: BTreeMap<String, Vec<Movement>>,
+    departures: BTreeMap<String, Vec<Departure>>,
+    malformed: Vec<Malformed>,
+}
+
+impl Sorted {
+    fn add(&mut self, partition: u16, flight: Flight) {
+        let Flight { line, carrier, tail, origin, dest, delay } = flight;
+        let place = Place { partition, line };
+        if let Some(tail) = tail {
+            self.legs.entry(tail).or_default().push(Leg { place });
+        }
+        self.movements.entry(origin).or_default().push(Movement { place, departs: true });
+        self.movements.entry(dest).or_default().push(Movement { place, departs: false });
+        self.departures.entry(carrier).or_default().push(Departure { place, delay });
     }
 }
 
 /// The counting actors of one registry that this parser has met.
 struct Directory<T: Tally> {
-    registry: ActorRef<RegistryMsg<T>>,
+    registry: ActorRef<Find<T>>,
     known: BTreeMap<String, ActorRef<CounterMsg<T>>>,
 }
 
 impl<T: Tally> Directory<T> {
-    fn of(registry: &ActorRef<RegistryMsg<T>>) -> Self {
+    fn of(registry: &ActorRef<Find<T>>) -> Self {
         Self { registry: registry.clone(), known: BTreeMap::new() }
     }
 
-    /// Asks the actor of this name to count, again and again until it says that it did.
-    async fn count(&mut self, name: &str, entry: T::Entry) -> Result<(), GaveUp> {
-        let mut patience = Patience::default();
-        loop {
-            let counter = self.find(name).await?;
-            match counter.ask(|reply| CounterMsg::Count { entry, reply }).await {
-                Ok(()) => return Ok(()),
-                Err(error) => {
-                    if matches!(error, AskError::Refused(Refusal::Stopped)) {
-                        // A reference names one life of an actor; there may be another one under this name.
-                        self.known.remove(name);
-                    }
-                    patience.spend(&error)?;
-                }
+    /// Has the actors of these names count, all at the same time.
+    async fn count(&mut self, entries: BTreeMap<String, Vec<T::Entry>>) -> Result<(), GaveUp> {
+        for name in entries.keys() {
+            if !self.known.contains_key(name) {
+                let counter = find(&self.registry, name).await?;
+                self.known.insert(name.clone(), counter);
             }
+        }
+        let counted = entries.into_iter().map(|(name, entries)| {
+            let counter = self.known.get(&name).cloned();
+            let registry = &self.registry;
+            async move {
+                let counter = counter.expect("it was looked for above");
+                count(registry, counter, &name, entries.into()).await
+            }
+        });
+        try_join_all(counted).await.map(drop)
+    }
+}
+
+/// Asks an actor to count, again and again until it says that it did. `registry` knows who has its name if it stopped: a
+/// reference names one life of an actor.
+pub(crate) async fn count<T: Tally>(
+    registry: &ActorRef<Find<T>>,
+    mut counter: ActorRef<CounterMsg<T>>,
+    name: &str,
+    entries: Arc<[T::Entry]>,
+) -> Result<(), GaveUp> {
+    let mut patience = Patience::default();
+    loop {
+        let asked = counter.ask(|reply| CounterMsg::Count { entries: Arc::clone(&entries), reply });
+        let Err(error) = asked.await else { return Ok(()) };
+        patience.spend(&error)?;
+        if matches!(error, AskError::Refused(Refusal::Stopped)) {
+            counter = find(registry, name).await?;
         }
     }
+}
 
-    async fn find(&mut self, name: &str) -> Result<ActorRef<CounterMsg<T>>, GaveUp> {
-        if let Some(counter) = self.known.get(name) {
-            return Ok(counter.clone());
-        }
-        let mut patience = Patience::default();
-        loop {
-            match self.registry.try_ask(|reply| RegistryMsg::Find { name: name.to_owned(), reply }).await {
-                Ok(counter) => {
-                    self.known.insert(name.to_owned(), counter.clone());
-                    return Ok(counter);
-                }
-                Err(error) => patience.spend(&error)?,
-            }
+/// The actor of this name.
+pub(crate) async fn find<T: Tally>(
+    registry: &ActorRef<Find<T>>,
+    name: &str,
+) -> Result<ActorRef<CounterMsg<T>>, GaveUp> {
+    let mut patience = Patience::default();
+    loop {
+        match registry.try_ask(|reply| Find { name: name.to_owned(), reply }).await {
+            Ok(counter) => return Ok(counter),
+            Err(error) => patience.spend(&error)?,
         }
     }
 }

@@ -12,7 +12,8 @@ use omnitron::prelude::{AskError, Refusal};
 /// many in a row happen once in 10^45 asks; so it is only reached by an actor that can never answer.
 const QUICK_FAILURES: u32 = 1_000;
 
-/// Deadlines missed before giving up. With the default deadline of 5 s, half a minute without any progress.
+/// Deadlines missed, or answers that the journal is not available, before giving up. With the default deadline of 5 s, half a minute
+/// without any progress.
 const MISSED_DEADLINES: u32 = 6;
 
 /// Counts the failed tries of one ask.
@@ -35,6 +36,7 @@ impl Patience {
             | AskError::Refused(Refusal::ShuttingDown | Refusal::SystemStopped) => false,
             AskError::TimedOut { .. }
             | AskError::Expired { .. }
+            | AskError::Unavailable
             | AskError::Refused(Refusal::TimedOut { .. }) => {
                 self.missed_deadlines += 1;
                 self.missed_deadlines < MISSED_DEADLINES
@@ -56,14 +58,19 @@ pub(crate) struct GaveUp {
 
 impl GaveUp {
     fn after(error: &dyn Error) -> Self {
-        let mut last = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            last = format!("{last}: {error}");
-            cause = error.source();
-        }
-        Self { last }
+        Self { last: chain(error) }
     }
+}
+
+/// An error with its causes.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 impl fmt::Display for GaveUp {
@@ -92,6 +99,7 @@ mod tests {
         assert_eq!(tries(&AskError::Abandoned), QUICK_FAILURES);
         assert_eq!(tries(&AskError::Refused(Refusal::Stopped)), QUICK_FAILURES);
         assert_eq!(tries(&AskError::TimedOut { after: Duration::from_secs(5) }), MISSED_DEADLINES);
+        assert_eq!(tries(&AskError::Unavailable), MISSED_DEADLINES);
     }
 
     #[test]

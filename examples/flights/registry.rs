@@ -1,23 +1,25 @@
 //! Who supervises the counting actors, and how do they keep their counts through a restart?
 //!
-//! The same two actors serve three times: `/user/fleet` has an actor per aircraft, `/user/airports` one per airport,
-//! `/user/carriers` one per carrier. They differ in what they count (`tally.rs`).
+//! The same two actors serve four times: `/user/fleet` has an actor per aircraft, `/user/airports` one per airport,
+//! `/user/carriers` one per carrier, `/user/partitions` one per partition of the file. They differ in what they count
+//! (`tally.rs`). Counting actors are event-sourced: what they count lies in the journal, and their state is its sum.
 //!
 //! # Invariants
 //!
 //! * A name has at most one actor, spawned by the first request for it. The registry itself remembers nothing: it asks
 //!   its context which children it has, so it may be restarted at any time (its children live on).
-//! * A restart of a counting actor loses no counts: the incarnation that failed puts them into a drawer, from which
-//!   the next one takes them. They are whole, because a message fails before it changes anything.
+//! * Who is told that something was counted can rely on it: it is durable, as far as the journal is.
 
 use std::marker::PhantomData;
-use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use omnitron::prelude::*;
 
 use crate::faults::{self, Coin, Faults};
-use crate::tally::{Counts, Tally};
+use crate::tally::Tally;
+
+/// Events of an actor between two snapshots of its state. Those with fewer are recovered from their events alone.
+const EVENTS_PER_SNAPSHOT: u64 = 500;
 
 /// Finds or spawns the actors that count one kind of thing.
 pub(crate) struct Registry<T> {
@@ -27,21 +29,13 @@ pub(crate) struct Registry<T> {
     counts: PhantomData<fn() -> T>,
 }
 
-/// What a registry is asked.
-pub(crate) enum RegistryMsg<T: Tally> {
-    /// Which actor has this name? The first request spawns it.
-    Find {
-        /// The last part of its path.
-        name: String,
-        /// Takes the reference, or why there cannot be one of this name.
-        reply: ReplyTo<Result<ActorRef<CounterMsg<T>>, SpawnError>>,
-    },
-    /// Which actors are there?
-    All(ReplyTo<Vec<Member<T>>>),
+/// What a registry is asked: which actor has this name? The first request spawns it.
+pub(crate) struct Find<T: Tally> {
+    /// The last part of its path.
+    pub(crate) name: String,
+    /// Takes the reference, or why there cannot be one of this name.
+    pub(crate) reply: ReplyTo<Result<ActorRef<CounterMsg<T>>, SpawnError>>,
 }
-
-/// An actor and its name.
-pub(crate) type Member<T> = (String, ActorRef<CounterMsg<T>>);
 
 /// Spawns the registry of this name under `/user`.
 ///
@@ -52,7 +46,7 @@ pub(crate) fn spawn<T: Tally>(
     system: &ActorSystem,
     name: &'static str,
     faults: Faults,
-) -> Result<ActorRef<RegistryMsg<T>>, SpawnError> {
+) -> Result<ActorRef<Find<T>>, SpawnError> {
     let mut incarnation = 0;
     let fresh = move || {
         incarnation += 1;
@@ -62,23 +56,18 @@ pub(crate) fn spawn<T: Tally>(
 }
 
 impl<T: Tally> Actor for Registry<T> {
-    type Msg = RegistryMsg<T>;
+    type Msg = Find<T>;
 
-    async fn receive(&mut self, msg: RegistryMsg<T>, ctx: &mut Context<Self>) -> Result<(), Failure> {
+    async fn receive(
+        &mut self,
+        Find { name, reply }: Find<T>,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), Failure> {
         self.coin.toss()?;
-        match msg {
-            RegistryMsg::Find { name, reply } => reply.send(match ctx.child(&name) {
-                Some(counter) => Ok(counter),
-                None => self.spawn_counter(&name, ctx),
-            }),
-            RegistryMsg::All(reply) => {
-                let names = ctx.children();
-                let members = names.iter().map(|path| path.name().to_owned());
-                reply.send(
-                    members.filter_map(|name| ctx.child(&name).map(|counter| (name, counter))).collect(),
-                );
-            }
-        }
+        reply.send(match ctx.child(&name) {
+            Some(counter) => Ok(counter),
+            None => self.spawn_counter(&name, ctx),
+        });
         Ok(())
     }
 }
@@ -89,86 +78,53 @@ impl<T: Tally> Registry<T> {
         name: &str,
         ctx: &mut Context<Self>,
     ) -> Result<ActorRef<CounterMsg<T>>, SpawnError> {
-        let drawer = Drawer::default();
-        let faults = self.faults;
-        let place = format!("{}/{name}", self.name);
-        let mut incarnation = 0;
-        let fresh = move || {
-            incarnation += 1;
-            Counter::<T> {
-                counts: drawer.take(),
-                drawer: drawer.clone(),
-                coin: faults.coin(&place, incarnation),
-            }
-        };
-        ctx.spawn(name, Spawn::new(fresh).supervision(faults::supervision()))
+        let coin = Mutex::new(self.faults.coin(&format!("{}/{name}", self.name), 1));
+        let counter = Persistent::new(Counter::<T> { coin, counts: PhantomData })
+            .snapshots(Snapshots::every(EVENTS_PER_SNAPSHOT))
+            .supervision(faults::supervision());
+        ctx.spawn(name, counter)
     }
 }
 
-/// Counts for one aircraft, airport or carrier.
-struct Counter<T: Tally> {
-    counts: Counts<T>,
-    drawer: Drawer<T>,
-    coin: Coin,
+/// Counts for one aircraft, airport, carrier or partition.
+struct Counter<T> {
+    /// All incarnations of one actor share the coin: its tosses go on where the failure was.
+    coin: Mutex<Coin>,
+    counts: PhantomData<fn() -> T>,
 }
 
 /// What a counting actor is told.
 pub(crate) enum CounterMsg<T: Tally> {
-    /// Count this, unless it is counted.
+    /// Count these, but those that are counted.
     Count {
-        /// What to count.
-        entry: T::Entry,
-        /// Is told when it is counted, now or before.
+        /// What to count, in the order of the lines, and of each line everything.
+        entries: Arc<[T::Entry]>,
+        /// Is told when they are counted, now or before, for good.
         reply: ReplyTo<()>,
     },
     /// What is the count?
     Read(ReplyTo<T>),
 }
 
-impl<T: Tally> Actor for Counter<T> {
-    type Msg = CounterMsg<T>;
+impl<T: Tally> EventSourced for Counter<T> {
+    type Command = CounterMsg<T>;
+    type Event = T::Entry;
+    type State = T;
 
-    async fn receive(&mut self, msg: CounterMsg<T>, _ctx: &mut Context<Self>) -> Result<(), Failure> {
-        self.coin.toss()?;
-        match msg {
-            CounterMsg::Count { entry, reply } => {
-                self.counts.count(entry);
-                reply.send(());
-            }
-            CounterMsg::Read(reply) => reply.send(self.counts.tally().clone()),
+    fn handle(&self, state: &T, command: CounterMsg<T>, _cx: &Scope<Self>) -> Effect<Self> {
+        if let Err(injected) = self.coin.lock().unwrap_or_else(PoisonError::into_inner).toss() {
+            return Effect::fail(injected);
         }
-        Ok(())
+        match command {
+            CounterMsg::Count { entries, reply } => {
+                let new = entries.iter().filter(|entry| !state.marks().cover(T::place(entry)));
+                Effect::persist_all(new.cloned()).then_reply(reply, |_: &T| ())
+            }
+            CounterMsg::Read(reply) => Effect::reply(reply, state.clone()),
+        }
     }
 
-    async fn pre_restart(&mut self, _crash: &Crash, _ctx: &mut Context<Self>) -> Result<(), Failure> {
-        self.drawer.put(mem::take(&mut self.counts));
-        Ok(())
-    }
-}
-
-/// Where counts lie between two incarnations of their actor. It lasts as long as the process: what must outlive that
-/// has to be written to a disk.
-struct Drawer<T: Tally>(Arc<Mutex<Option<Counts<T>>>>);
-
-// By hand, because the derives would ask the same of `T`.
-impl<T: Tally> Clone for Drawer<T> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<T: Tally> Default for Drawer<T> {
-    fn default() -> Self {
-        Self(Arc::default())
-    }
-}
-
-impl<T: Tally> Drawer<T> {
-    fn put(&self, counts: Counts<T>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(counts);
-    }
-
-    fn take(&self) -> Counts<T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
+    fn apply(state: &mut T, entry: &T::Entry) {
+        state.count(entry);
     }
 }

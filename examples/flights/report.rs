@@ -52,7 +52,7 @@ pub(crate) fn table(answers: Answers) -> String {
     carriers.sort_by_cached_key(|(code, carrier)| (Reverse(carrier.flights), code.clone()));
     line(&mut text, format_args!("carrier   flights  known delay  mean delay (min)"));
     for (code, carrier) in &carriers {
-        let Carrier { flights, known_delays, delay_minutes } = *carrier;
+        let Carrier { flights, known_delays, delay_minutes, .. } = *carrier;
         let mean = mean(delay_minutes, known_delays);
         line(&mut text, format_args!("{code:<8}{flights:>9}{known_delays:>13}{mean:>18}"));
     }
@@ -155,12 +155,12 @@ mod tests {
 
     #[test]
     fn the_table_has_the_most_first_and_equals_by_name_whatever_order_the_answers_came_in() {
-        let carrier = |flights, known_delays, delay_minutes| Carrier { flights, known_delays, delay_minutes };
-        let carriers = [("YV", carrier(1, 0, 0)), ("UA", carrier(5, 4, 10)), ("AA", carrier(1, 1, -3))];
-        let aircraft = ["N6", "N5", "N4", "N3", "N2", "N1"].map(|tail| (tail, Aircraft { legs: 1 }));
+        let carriers =
+            [("YV", Carrier::of(1, 0, 0)), ("UA", Carrier::of(5, 4, 10)), ("AA", Carrier::of(1, 1, -3))];
+        let aircraft = ["N6", "N5", "N4", "N3", "N2", "N1"].map(|tail| (tail, Aircraft::of(1)));
         let text = table(Answers {
             carriers: named(carriers),
-            airports: named([("LGA", Airport { movements: 2 }), ("EWR", Airport { movements: 9_893 })]),
+            airports: named([("LGA", Airport::of(2)), ("EWR", Airport::of(9_893))]),
             aircraft: named(aircraft),
         });
         assert_eq!(

@@ -1,123 +1,150 @@
 //! What does an actor count, and how does it know what it has counted already?
 //!
-//! Three kinds of actor count three things; what they share is that every message may arrive twice. An ask that
-//! brought no reply *may* have been counted, so its sender asks again, and [`Counts`] ignores what it knows. That
-//! makes "at least once" into "exactly once" without any agreement between sender and receiver.
+//! Three kinds of actor count three things, and a fourth counts how far a partition of the file is. What they share: an
+//! entry is an event, its place is the partition and the line it comes from, and a tally keeps one *mark* per partition, the
+//! last line that it counted. Each partition sends in the order of its lines, so what lies at or below the mark was counted
+//! before: it arrived twice. That makes "at least once" into "exactly once", also across restarts, because marks and counts
+//! are one state.
 //!
 //! # Invariants
 //!
-//! * `Counts::tally` is the sum of exactly one entry per mark in `Counts::seen`.
+//! * All entries of one line for one actor come together, in one message. So a line is counted whole or not at all.
+//! * What a tally has counted is all that its actor was told of lines up to the mark, for each partition.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-/// Something that is summed up, one entry per message.
-pub(crate) trait Tally: Clone + Default + Send + 'static {
-    /// What one message adds.
-    type Entry: Copy + Send + 'static;
-    /// What makes two entries the same one, sent twice.
-    type Mark: Ord + Send + 'static;
+use omnitron::prelude::{Event, Schema};
 
-    /// The identity of an entry.
-    fn mark(entry: Self::Entry) -> Self::Mark;
+/// Where an entry comes from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Schema)]
+pub(crate) struct Place {
+    /// The partition of the file.
+    pub(crate) partition: u16,
+    /// The line in it; the header is line 1.
+    pub(crate) line: u64,
+}
+
+/// The last line that was counted, of each partition that sent any.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Schema)]
+pub(crate) struct Marks {
+    lines: BTreeMap<u16, u64>,
+}
+
+impl Marks {
+    /// Whether what comes from there was counted.
+    pub(crate) fn cover(&self, place: Place) -> bool {
+        self.lines.get(&place.partition).is_some_and(|&mark| place.line <= mark)
+    }
+
+    fn advance(&mut self, place: Place) {
+        let mark = self.lines.entry(place.partition).or_default();
+        *mark = place.line.max(*mark);
+    }
+}
+
+/// Something that is summed up: the state of a counting actor.
+pub(crate) trait Tally: Clone + Default + Event {
+    /// What it is summed up of: an event of that actor.
+    type Entry: Clone + Event + Sync;
+
+    /// Where an entry comes from.
+    fn place(entry: &Self::Entry) -> Place;
+
+    /// How far it has counted.
+    fn marks(&self) -> &Marks;
+
+    /// How far it has counted, to be moved.
+    fn marks_mut(&mut self) -> &mut Marks;
 
     /// Adds an entry, whether or not it was added before.
-    fn add(&mut self, entry: Self::Entry);
-}
+    fn add(&mut self, entry: &Self::Entry);
 
-/// A tally that adds each entry once.
-pub(crate) struct Counts<T: Tally> {
-    seen: BTreeSet<T::Mark>,
-    tally: T,
-}
-
-// Written by hand: the derive would ask for `T::Mark: Default`, which nothing here needs.
-impl<T: Tally> Default for Counts<T> {
-    fn default() -> Self {
-        Self { seen: BTreeSet::new(), tally: T::default() }
-    }
-}
-
-impl<T: Tally> Counts<T> {
-    /// Adds an entry that is new, and ignores one that is not.
-    pub(crate) fn count(&mut self, entry: T::Entry) {
-        if self.seen.insert(T::mark(entry)) {
-            self.tally.add(entry);
-        }
-    }
-
-    /// The sum so far.
-    pub(crate) fn tally(&self) -> &T {
-        &self.tally
+    /// Adds an entry and moves the mark.
+    fn count(&mut self, entry: &Self::Entry) {
+        self.add(entry);
+        self.marks_mut().advance(Self::place(entry));
     }
 }
 
 /// What an aircraft did.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Event, PartialEq)]
+#[event(name = "flights.aircraft")]
 pub(crate) struct Aircraft {
     /// Flights it flew, or was to fly.
     pub(crate) legs: u64,
+    marks: Marks,
 }
 
 /// One flight of an aircraft.
-#[derive(Clone, Copy)]
+#[derive(Clone, Debug, Event)]
+#[event(name = "flights.aircraft.leg")]
 pub(crate) struct Leg {
     /// The flight.
-    pub(crate) line: u64,
+    pub(crate) place: Place,
 }
 
 impl Tally for Aircraft {
     type Entry = Leg;
-    type Mark = u64;
 
-    fn mark(entry: Leg) -> u64 {
-        entry.line
+    fn place(entry: &Leg) -> Place {
+        entry.place
     }
 
-    fn add(&mut self, _entry: Leg) {
+    fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
+    fn marks_mut(&mut self) -> &mut Marks {
+        &mut self.marks
+    }
+
+    fn add(&mut self, _entry: &Leg) {
         self.legs += 1;
     }
 }
 
 /// What an airport saw.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Event, PartialEq)]
+#[event(name = "flights.airport")]
 pub(crate) struct Airport {
     /// Departures and arrivals together.
     pub(crate) movements: u64,
+    marks: Marks,
 }
 
-/// Which end of a flight an airport is.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) enum End {
-    /// Where it starts.
-    Origin,
-    /// Where it lands.
-    Destination,
-}
-
-/// One end of one flight.
-#[derive(Clone, Copy)]
+/// One end of one flight. A sight-seeing flight has both at one airport.
+#[derive(Clone, Debug, Event)]
+#[event(name = "flights.airport.movement")]
 pub(crate) struct Movement {
     /// The flight.
-    pub(crate) line: u64,
-    /// Which end of it. A sight-seeing flight has both in one place.
-    pub(crate) end: End,
+    pub(crate) place: Place,
+    /// Whether it starts here, or lands.
+    pub(crate) departs: bool,
 }
 
 impl Tally for Airport {
     type Entry = Movement;
-    type Mark = (u64, End);
 
-    fn mark(entry: Movement) -> (u64, End) {
-        (entry.line, entry.end)
+    fn place(entry: &Movement) -> Place {
+        entry.place
     }
 
-    fn add(&mut self, _entry: Movement) {
+    fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
+    fn marks_mut(&mut self) -> &mut Marks {
+        &mut self.marks
+    }
+
+    fn add(&mut self, _entry: &Movement) {
         self.movements += 1;
     }
 }
 
 /// How a carrier did.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Event, PartialEq)]
+#[event(name = "flights.carrier")]
 pub(crate) struct Carrier {
     /// All its flights.
     pub(crate) flights: u64,
@@ -125,26 +152,35 @@ pub(crate) struct Carrier {
     pub(crate) known_delays: u64,
     /// The sum of the known delays in minutes. Whole numbers, so the order in which rows arrive leaves no trace.
     pub(crate) delay_minutes: i64,
+    marks: Marks,
 }
 
 /// One flight of a carrier.
-#[derive(Clone, Copy)]
+#[derive(Clone, Debug, Event)]
+#[event(name = "flights.carrier.departure")]
 pub(crate) struct Departure {
     /// The flight.
-    pub(crate) line: u64,
+    pub(crate) place: Place,
     /// Its delay in minutes, if it is known.
     pub(crate) delay: Option<i32>,
 }
 
 impl Tally for Carrier {
     type Entry = Departure;
-    type Mark = u64;
 
-    fn mark(entry: Departure) -> u64 {
-        entry.line
+    fn place(entry: &Departure) -> Place {
+        entry.place
     }
 
-    fn add(&mut self, entry: Departure) {
+    fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
+    fn marks_mut(&mut self) -> &mut Marks {
+        &mut self.marks
+    }
+
+    fn add(&mut self, entry: &Departure) {
         self.flights += 1;
         if let Some(delay) = entry.delay {
             self.known_delays += 1;
@@ -153,34 +189,101 @@ impl Tally for Carrier {
     }
 }
 
+/// How far a partition of the file is: every line of it up to this one was counted by everybody, durably.
+#[derive(Clone, Debug, Default, Eq, Event, PartialEq)]
+#[event(name = "flights.partition")]
+pub(crate) struct Progress {
+    /// The line; 0 before the first.
+    pub(crate) line: u64,
+    marks: Marks,
+}
+
+/// A partition is as far as this.
+#[derive(Clone, Debug, Event)]
+#[event(name = "flights.partition.passed")]
+pub(crate) struct Passed {
+    /// The partition, and the line.
+    pub(crate) place: Place,
+}
+
+impl Tally for Progress {
+    type Entry = Passed;
+
+    fn place(entry: &Passed) -> Place {
+        entry.place
+    }
+
+    fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
+    fn marks_mut(&mut self) -> &mut Marks {
+        &mut self.marks
+    }
+
+    fn add(&mut self, entry: &Passed) {
+        self.line = entry.place.line;
+    }
+}
+
+#[cfg(test)]
+impl Carrier {
+    /// A carrier for tests of what is made of it.
+    pub(crate) fn of(flights: u64, known_delays: u64, delay_minutes: i64) -> Self {
+        Self { flights, known_delays, delay_minutes, marks: Marks::default() }
+    }
+}
+
+#[cfg(test)]
+impl Airport {
+    /// An airport for tests of what is made of it.
+    pub(crate) fn of(movements: u64) -> Self {
+        Self { movements, marks: Marks::default() }
+    }
+}
+
+#[cfg(test)]
+impl Aircraft {
+    /// An aircraft for tests of what is made of it.
+    pub(crate) fn of(legs: u64) -> Self {
+        Self { legs, marks: Marks::default() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_entry_that_arrives_twice_is_counted_once() {
-        let mut counts = Counts::<Aircraft>::default();
-        for line in [2, 3, 2, 3, 4] {
-            counts.count(Leg { line });
-        }
-        assert_eq!(counts.tally(), &Aircraft { legs: 3 });
+    fn place(partition: u16, line: u64) -> Place {
+        Place { partition, line }
     }
 
     #[test]
-    fn an_airport_counts_both_ends_of_a_round_trip() {
-        let mut counts = Counts::<Airport>::default();
-        for end in [End::Origin, End::Destination, End::Origin] {
-            counts.count(Movement { line: 2, end });
-        }
-        assert_eq!(counts.tally(), &Airport { movements: 2 });
+    fn a_mark_covers_its_line_and_those_before_it_in_its_partition_alone() {
+        let mut marks = Marks::default();
+        assert!(!marks.cover(place(0, 0)));
+        marks.advance(place(0, 7));
+        assert!(marks.cover(place(0, 7)) && marks.cover(place(0, 2)));
+        assert!(!marks.cover(place(0, 8)) && !marks.cover(place(1, 2)));
+        marks.advance(place(0, 5));
+        assert!(marks.cover(place(0, 7)), "it never goes back");
     }
 
     #[test]
     fn a_flight_with_unknown_delay_is_a_flight_and_no_delay() {
-        let mut counts = Counts::<Carrier>::default();
-        for (line, delay) in [(2, Some(-5)), (3, None), (4, Some(20)), (4, Some(20))] {
-            counts.count(Departure { line, delay });
+        let mut carrier = Carrier::default();
+        for (line, delay) in [(2, Some(-5)), (3, None), (4, Some(20))] {
+            carrier.count(&Departure { place: place(1, line), delay });
         }
-        assert_eq!(counts.tally(), &Carrier { flights: 3, known_delays: 2, delay_minutes: 15 });
+        assert_eq!((carrier.flights, carrier.known_delays, carrier.delay_minutes), (3, 2, 15));
+        assert!(carrier.marks.cover(place(1, 4)));
+    }
+
+    #[test]
+    fn a_snapshot_of_a_tally_keeps_its_marks() {
+        let mut airport = Airport::default();
+        airport.count(&Movement { place: place(3, 9), departs: true });
+        let read = Airport::decode(airport.encode().unwrap().as_stored()).unwrap();
+        assert_eq!(read, airport);
     }
 }

@@ -132,6 +132,7 @@ impl<E: EventSourced> Entity<E> {
         let Some(trouble) = self.flow.as_ref().and_then(|flow| flow.trouble()) else { return };
         if let Some(active) = self.active.take() {
             tracing::warn!(id = %active.scope.id, reason = %trouble, "an append failed: the state is recovered from the journal");
+            active.journal.note_fault(trouble.fault());
             if matches!(trouble, WriteError::StaleEpoch { .. }) {
                 active.journal.note_fenced(active.slice);
             }
@@ -212,7 +213,8 @@ impl<E: EventSourced> Entity<E> {
             },
         }
         let codec = settings.snapshots.as_ref().map(|(_, codec)| codec);
-        let recovered = replay::recover::<E>(journal, open, &id, slice, codec).await?;
+        let recovered = replay::recover::<E>(journal, open, &id, slice, codec).await;
+        let recovered = recovered.inspect_err(|trouble| journal.note_fault(trouble.fault()))?;
         let Recovered { state, sequence, epoch, snapshot, replayed } = recovered;
         tracing::debug!(%id, sequence = sequence.get(), snapshot = snapshot.map(Sequence::get), replayed, "recovered");
         let retention =

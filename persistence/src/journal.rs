@@ -52,6 +52,7 @@ struct Inner {
     admission: Arc<Semaphore>,
     recovering: Mutex<BTreeMap<PersistenceId, (Sequence, Sequence)>>,
     readers: Mutex<Readers>,
+    fault: Mutex<Option<Fault>>,
 }
 
 /// A journal that is open.
@@ -113,6 +114,7 @@ impl Journal {
             admission: Arc::new(Semaphore::new(APPENDS_AT_ONCE)),
             recovering: Mutex::default(),
             readers: Mutex::default(),
+            fault: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -166,6 +168,12 @@ impl Journal {
         self.inner.open.get().map(|open| &*open.backend)
     }
 
+    /// Why an event-sourced actor could last not write or read: what, where, and what to do. `None`: that never happened. It
+    /// may be over: an actor whose journal is not available tries again by itself.
+    pub fn last_fault(&self) -> Option<Fault> {
+        self.inner.fault.lock().clone()
+    }
+
     /// The recoveries that are under way, in the order of the ids. Those that are done at once are hardly ever seen here.
     pub fn recovering(&self) -> Vec<Recovering> {
         let recovering = self.inner.recovering.lock();
@@ -196,6 +204,13 @@ impl Journal {
     pub(crate) async fn epoch(&self, open: &Open, slice: Slice) -> Result<Epoch, WriteError> {
         let cell = Arc::clone(self.inner.epochs.lock().entry(slice).or_default());
         cell.get_or_try_init(|| open.backend.claim(slice)).await.copied()
+    }
+
+    /// An actor could not write or read.
+    pub(crate) fn note_fault(&self, fault: Option<&Fault>) {
+        if let Some(fault) = fault {
+            *self.inner.fault.lock() = Some(fault.clone());
+        }
     }
 
     /// Somebody else took over the slice.

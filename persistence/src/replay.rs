@@ -9,7 +9,7 @@ use std::task::Poll;
 use futures_util::StreamExt;
 
 use crate::active::Codec;
-use crate::backend::ReadError;
+use crate::backend::{Fault, ReadError};
 use crate::error::{Passing, panic_text};
 use crate::event_sourced::EventSourced;
 use crate::id::{Epoch, PersistenceId, Sequence, Slice};
@@ -50,6 +50,19 @@ impl From<RecoveryError> for Trouble {
 impl From<Passing> for Trouble {
     fn from(passing: Passing) -> Self {
         Self::Passing(passing)
+    }
+}
+
+impl Trouble {
+    /// What went wrong below the journal, if that is the reason.
+    pub(crate) fn fault(&self) -> Option<&Fault> {
+        match self {
+            Self::Lasting(RecoveryError::Damaged { reason, .. }) | Self::Passing(Passing::Read(reason)) => {
+                Some(reason.fault())
+            }
+            Self::Passing(Passing::Claim(reason)) => reason.fault(),
+            _ => None,
+        }
     }
 }
 

@@ -13,7 +13,6 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use indicatif::ProgressBar;
-use omnitron::ActorSystem;
 
 #[path = "../../examples/flights/arguments.rs"]
 mod arguments;
@@ -25,6 +24,8 @@ mod input;
 mod job;
 #[path = "../../examples/flights/parser.rs"]
 mod parser;
+#[path = "../../examples/flights/partition.rs"]
+mod partition;
 #[path = "../../examples/flights/patience.rs"]
 mod patience;
 #[path = "../../examples/flights/program.rs"]
@@ -33,18 +34,27 @@ mod program;
 mod record;
 #[path = "../../examples/flights/registry.rs"]
 mod registry;
+#[path = "../../examples/flights/rejects.rs"]
+mod rejects;
 #[path = "../../examples/flights/report.rs"]
 mod report;
+#[path = "../../examples/flights/store.rs"]
+mod store;
 #[path = "../../examples/flights/tally.rs"]
 mod tally;
+
+mod durable;
+mod killed;
 
 use arguments::Options;
 use faults::Faults;
 use job::Notes;
-use parser::{ParseMsg, Registries};
+use parser::{Batch, ParseMsg, Registries};
 use record::{Columns, Row};
 use registry::CounterMsg;
 use tally::{Aircraft, Airport, Carrier};
+
+use omnitron::prelude::*;
 
 /// What one run said.
 struct Run {
@@ -78,10 +88,14 @@ impl Run {
 
 async fn run<const N: usize>(arguments: [&str; N]) -> Run {
     let (mut out, mut notes) = (Vec::new(), Vec::new());
-    let mut sink = Notes { bar: ProgressBar::hidden(), out: &mut notes };
+    let mut sink = notes_to(&mut notes);
     let code = program::run(arguments.map(OsString::from), &mut out, &mut sink).await;
     let text = |bytes| String::from_utf8(bytes).expect("the program writes text");
     Run { code, out: text(out), notes: text(notes) }
+}
+
+fn notes_to(out: &mut dyn Write) -> Notes<'_> {
+    Notes { bar: ProgressBar::hidden(), out, acknowledged: Arc::new(|_| {}) }
 }
 
 async fn run_on(name: &str, content: impl AsRef<[u8]>) -> Run {
@@ -185,14 +199,13 @@ async fn the_shipped_month_gives_the_published_figures() {
     for silent in ["failures", "restarts", "dead letters"] {
         assert_eq!(run.figure(silent), 0, "{silent}");
     }
-    assert!(run.figure("messages") > 5 * 26_000, "one per row, and one per actor that counts it");
+    assert!(run.figure("messages") > 50_000, "one per batch, and one per batch and actor that it concerns");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flight_without_tail_number_counts_everywhere_but_as_an_aircraft() {
-    let options = Options { file: arguments::DEFAULT_FILE.into(), faults: Faults::default() };
-    let mut notes = Notes { bar: ProgressBar::hidden(), out: &mut Vec::new() };
-    let (answers, _) = job::count(&options, &mut notes).await.unwrap();
+    let options = Options { file: arguments::DEFAULT_FILE.into(), data: None, faults: Faults::default() };
+    let (answers, _) = job::count(&options, &mut notes_to(&mut Vec::new())).await.unwrap();
     let flights: u64 = answers.carriers.iter().map(|(_, carrier)| carrier.flights).sum();
     let movements: u64 = answers.airports.iter().map(|(_, airport)| airport.movements).sum();
     let legs: u64 = answers.aircraft.iter().map(|(_, aircraft)| aircraft.legs).sum();
@@ -214,7 +227,7 @@ async fn the_table_is_the_same_however_many_messages_fail_and_whichever() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_is_sent_twice_is_counted_once_by_the_actors_that_bear_its_names() {
-    let system = ActorSystem::start("twice").await.unwrap();
+    let system = ActorSystem::builder("twice").journal(Journal::memory()).start().await.unwrap();
     let registries = Registries {
         fleet: registry::spawn(&system, "fleet", Faults::default()).unwrap(),
         airports: registry::spawn(&system, "airports", Faults::default()).unwrap(),
@@ -224,15 +237,17 @@ async fn a_row_that_is_sent_twice_is_counted_once_by_the_actors_that_bear_its_na
     let mut lines =
         csv::ReaderBuilder::new().has_headers(false).from_reader(MONTH.as_bytes()).into_byte_records();
     let columns = Columns::find(&lines.next().unwrap().unwrap()).unwrap();
-    let row = Arc::new(Row { line: 2, fields: lines.next().unwrap().unwrap(), columns });
+    let row = Row { line: 2, fields: lines.next().unwrap().unwrap(), columns };
+    let batch = Arc::new(Batch { partition: partition::of(&row), rows: vec![row] });
     for _ in 0..2 {
-        pool.try_ask(|reply| ParseMsg { row: row.clone(), reply }).await.unwrap();
+        let malformed = pool.try_ask(|reply| ParseMsg { batch: batch.clone(), reply }).await.unwrap();
+        assert_eq!(malformed, []);
     }
     let aircraft = system.lookup::<CounterMsg<Aircraft>>("/user/fleet/N14228").unwrap();
     assert_eq!(aircraft.ask(CounterMsg::Read).await.unwrap().legs, 1);
     let carrier = system.lookup::<CounterMsg<Carrier>>("/user/carriers/UA").unwrap();
-    let expected = Carrier { flights: 1, known_delays: 1, delay_minutes: 2 };
-    assert_eq!(carrier.ask(CounterMsg::Read).await.unwrap(), expected);
+    let carrier = carrier.ask(CounterMsg::Read).await.unwrap();
+    assert_eq!((carrier.flights, carrier.known_delays, carrier.delay_minutes), (1, 1, 2));
     for end in ["/user/airports/EWR", "/user/airports/IAH"] {
         let airport = system.lookup::<CounterMsg<Airport>>(end).unwrap();
         assert_eq!(airport.ask(CounterMsg::Read).await.unwrap().movements, 1, "{end}");
@@ -382,7 +397,7 @@ async fn malformed_rows_before_a_truncated_end_are_reported_too() {
 async fn help_is_a_result_and_a_wrong_argument_is_an_error_of_its_own() {
     let help = run(["--help"]).await;
     assert_eq!((help.code, &*help.notes), (program::DONE, ""));
-    for option in ["FILE", "--faults P", "--seed S"] {
+    for option in ["FILE", "--data DIR", "--faults P", "--seed S"] {
         assert!(help.out.contains(option), "{}", help.out);
     }
     let wrong = run(["--faults", "1"]).await;
