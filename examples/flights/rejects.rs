@@ -51,7 +51,7 @@ impl Rejects {
             1 => notes.say(format_args!("1 malformed row was left out")),
             total @ 2..=SHOWN => notes.say(format_args!("{total} malformed rows were left out")),
             total => {
-                notes.say(format_args!("{total} malformed rows were left out; the first {SHOWN} are shown"))
+                notes.say(format_args!("{total} malformed rows were left out; the first {SHOWN} are shown"));
             }
         }
     }

@@ -1,5 +1,7 @@
 //! What does a folder of counts do for the next run, and which folders are refused?
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as the tests do")]
+
 use std::fs;
 use std::path::PathBuf;
 

@@ -2,6 +2,8 @@
 //!
 //! The process is this test binary, run again: [`the_program`]. It says on its standard output which batches were acknowledged.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as the tests do")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
