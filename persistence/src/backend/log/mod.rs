@@ -306,6 +306,8 @@ fn build(disk: Arc<dyn Disk>, options: Options, pool: Pool) -> Result<(Log, Writ
         broken: opened.broken,
         dead: opened.dead,
         keeper: None,
+        hopes: None,
+        patience: 0,
         lock: Some(opened.lock),
         closed: ended,
     };
@@ -361,17 +363,23 @@ impl Log {
         self.inner.pool.ask(move || rewrite::compact(&store, segment_bytes, true))
     }
 
-    fn submit<T: Send + 'static>(
+    fn submit<T: Send + 'static, U: Send + 'static>(
         &self,
         check: Result<(), WriteError>,
         bytes: usize,
         command: impl FnOnce(Answer<T>) -> Command,
-    ) -> BoxFuture<'static, Result<T, WriteError>> {
+        result: fn(T) -> U,
+    ) -> BoxFuture<'static, Result<U, WriteError>> {
         let inner = &*self.inner;
         let submitted = check.and_then(|()| inner.send(bytes, command));
         match submitted {
             Ok(answered) => {
-                async move { answered.await.unwrap_or_else(|_| Err(WriteError::Unknown(gone()))) }.boxed()
+                let answer = move |answer: Result<_, _>| match answer {
+                    Ok(Ok(answer)) => Ok(result(answer)),
+                    Ok(Err(error)) => Err(error),
+                    Err(_) => Err(WriteError::Unknown(gone())),
+                };
+                answered.map(answer).boxed()
             }
             Err(error) => std::future::ready(Err(error)).boxed(),
         }
@@ -417,12 +425,13 @@ impl JournalBackend for Log {
         let slices = self.slices().get();
         let there = slice.get() < slices;
         let check = if there { Ok(()) } else { Err(WriteError::NoSuchSlice { slice, slices }) };
-        self.submit(check, 0, |answer| Command::Claim(slice, answer))
+        self.submit(check, 0, |answer| Command::Claim(slice, answer), |epoch| epoch)
     }
 
     fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, WriteError>> {
-        let (check, bytes) = (append.check(self.slices()), append.size_bytes());
-        self.submit(check, bytes, |answer| Command::Append(append, answer))
+        let bytes = append.size_bytes();
+        let check = append.check_of(self.slices(), bytes);
+        self.submit(check, bytes, |answer| Command::Append(append, bytes, answer), |(appended, _)| appended)
     }
 
     fn read(
@@ -450,7 +459,7 @@ impl JournalBackend for Log {
 
     fn delete_to(&self, delete: Delete) -> BoxFuture<'static, Result<(), WriteError>> {
         let check = check_slice(&delete.id, delete.slice, self.slices());
-        self.submit(check, 0, |answer| Command::Delete(delete, answer))
+        self.submit(check, 0, |answer| Command::Delete(delete, answer), |()| ())
     }
 
     fn ids(&self, query: IdQuery) -> BoxFuture<'static, Result<Vec<PersistenceId>, ReadError>> {
