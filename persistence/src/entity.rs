@@ -224,7 +224,7 @@ impl<E: EventSourced> Entity<E> {
         let scope = Scope { id, myself: ctx.myself().clone(), now: Timestamp::default(), sequence };
         let backend = Arc::clone(&open.backend);
         let journal = journal.clone();
-        Ok(Box::new(Active { journal, backend, slice, epoch, state, scope, retention }))
+        Ok(Box::new(Active { journal, backend, slice, epoch, state, scope, retention, last_metadata: None }))
     }
 
     /// Handles a command and carries out its effect. Nothing is awaited.

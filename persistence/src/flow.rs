@@ -57,7 +57,12 @@ struct State {
     runs: bool,
     trouble: Option<WriteError>,
     last: Option<Ordinal>,
+    /// Of whoever releases, while he does not.
+    hands: VecDeque<(Release, Verdict)>,
 }
+
+/// Room for so much that is released at once stays.
+const KEPT: usize = 16;
 
 impl Flow {
     pub(crate) fn new(
@@ -67,7 +72,8 @@ impl Flow {
         place: OwnedSemaphorePermit,
     ) -> Self {
         let pipeline = Pipeline::new(limits);
-        let state = State { pipeline, appends: VecDeque::new(), runs: false, trouble: None, last: None };
+        let (appends, hands) = (VecDeque::new(), VecDeque::new());
+        let state = State { pipeline, appends, runs: false, trouble: None, last: None, hands };
         Self { id, state: Mutex::new(state), changed: Notify::new(), releaser, _place: place }
     }
 
@@ -169,17 +175,21 @@ impl Flow {
         if let Some(ended) = ended {
             state.settle(ended);
         }
+        let mut hands = std::mem::take(&mut state.hands);
         loop {
-            let leaving = state.pipeline.take();
-            if leaving.is_empty() {
+            state.pipeline.take(&mut hands);
+            if hands.is_empty() {
                 break;
             }
             drop(state);
-            for (what, verdict) in leaving {
+            for (what, verdict) in hands.drain(..) {
                 self.release(what, verdict);
             }
             state = self.state.lock();
         }
+        // What a burst needed is not kept by each of many that are idle.
+        hands.shrink_to(KEPT);
+        state.hands = hands;
         let done = state.pipeline.rest();
         state.runs = !done;
         drop(state);

@@ -5,7 +5,7 @@
 //!
 //! | file | answers |
 //! |---|---|
-//! | `format`, `record` | which bytes? |
+//! | `format`, `record`, `names` | which bytes? |
 //! | `form` | which of what waits becomes a batch? |
 //! | `writer` | when is it durable? |
 //! | `scan`, `walk`, `open` | what is valid after a crash? |
@@ -25,6 +25,7 @@ mod form;
 mod format;
 mod index;
 pub mod inspect;
+mod names;
 mod open;
 mod read;
 mod recent;
@@ -97,7 +98,7 @@ impl Default for Options {
             batch_bytes: 1 << 20,
             queue: 8192,
             queue_bytes: 64 << 20,
-            recent_ids: 1 << 18,
+            recent_ids: 1 << 21,
             filter_bytes: 32 << 20,
             readers: 2,
             snapshots: 2,
@@ -150,7 +151,7 @@ impl Options {
         self
     }
 
-    /// Of how many ids, used recently, the last sequence is kept in memory, at about 100 bytes each. Default: 262,144.
+    /// Of how many ids, used recently, the last sequence is kept in memory, at about 25 bytes each and the id itself, and at most 80. Default: 2,097,152.
     pub fn recent_ids(mut self, ids: usize) -> Self {
         self.recent_ids = ids;
         self
