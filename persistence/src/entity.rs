@@ -255,7 +255,9 @@ impl<E: EventSourced> Entity<E> {
             let append = Appending { answer: active.backend.append(append), admission };
             flow.submit(ctx.env(), append, bytes, releases);
         } else {
-            releases.into_iter().for_each(|release| flow.hold(release));
+            for release in releases {
+                flow.hold(release);
+            }
         }
         if let Some((_, codec)) = &self.settings.snapshots {
             active.snapshot_if_due(codec, (count, bytes), snapshot, timestamp_ms, flow, ctx.env());

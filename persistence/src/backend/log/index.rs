@@ -213,7 +213,9 @@ pub(crate) fn encode(table: &Table, subject: &Subject) -> Vec<u8> {
         start += size;
         out.extend_from_slice(&small(start).to_le_bytes());
     }
-    named.iter().for_each(|id| out.extend_from_slice(id.as_str().as_bytes()));
+    for id in named {
+        out.extend_from_slice(id.as_str().as_bytes());
+    }
     debug_assert_eq!(out.len(), size);
     pages(&out, subject.journal)
 }

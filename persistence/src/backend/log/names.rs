@@ -59,7 +59,7 @@ mod tests {
         let first = names.name("account.opened", None);
         let (again, behind) =
             (names.name("account.opened", None), names.name("account.opened", Some(&first)));
-        assert!(std::ptr::eq(&*first, &*again) && std::ptr::eq(&*first, &*behind));
+        assert!(first.as_ptr() == again.as_ptr() && first.as_ptr() == behind.as_ptr());
         for n in 0..2 * KEPT {
             assert_eq!(names.name(&format!("name-{n}"), Some(&first)), format!("name-{n}"));
         }

@@ -122,12 +122,18 @@ pub(crate) fn length(bytes: &[u8]) -> Result<usize, Damage> {
     }
 }
 
-/// Whether the record that starts with `bytes` is an event or a deletion of `id`.
-pub(crate) fn is_of(bytes: &[u8], id: &PersistenceId) -> Result<bool, Damage> {
+/// The record that `bytes` start with, without what follows it.
+fn intact(bytes: &[u8]) -> Result<&[u8], Damage> {
     let bytes = bytes.get(..length(bytes)?).ok_or(Damage::Short)?;
     if crc32c(&bytes[4..]) != u32_at(bytes, 0) {
         return Err(Damage::Checksum);
     }
+    Ok(bytes)
+}
+
+/// Whether the record that starts with `bytes` is an event or a deletion of `id`.
+pub(crate) fn is_of(bytes: &[u8], id: &PersistenceId) -> Result<bool, Damage> {
+    let bytes = intact(bytes)?;
     let start = match bytes[8] {
         EVENT => EVENT_BYTES,
         DELETION => DELETION_BYTES,
@@ -149,12 +155,8 @@ pub(crate) fn decode_behind(
     at: usize,
     before: Option<&Recorded>,
 ) -> Result<(Record, usize), Damage> {
-    let from = bytes.get(at..).ok_or(Damage::Short)?;
-    let length = length(from)?;
-    let record = from.get(..length).ok_or(Damage::Short)?;
-    if crc32c(&record[4..]) != u32_at(record, 0) {
-        return Err(Damage::Checksum);
-    }
+    let record = intact(bytes.get(at..).ok_or(Damage::Short)?)?;
+    let length = record.len();
     let decoded = match record[8] {
         EVENT if length >= EVENT_BYTES => event(bytes, at, record, before)?,
         CLAIM if length == CLAIM_BYTES => Record::Claim {
