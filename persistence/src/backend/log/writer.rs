@@ -1,7 +1,7 @@
 //! Who writes, and when is a batch durable?
 //!
 //! One thread takes whatever waits, forms a batch of it, writes it and syncs once; what comes in meanwhile waits for the next batch. So a slow
-//! disk gets large batches and a fast one small ones, without a timer. The decisions are in `form`; this file acts.
+//! disk gets large batches and a fast one small ones, without a timer. A small batch gives way, for moments, to those who are likely to join it. The decisions are in `form`; this file acts.
 //!
 //! When a write or a sync fails, nobody knows what of the batch is on the device, and asking the same file again proves nothing. So the file is given up:
 //! the next segment says where it ended, before the batch. Once that is durable the batch certainly is not in the journal; until then
