@@ -19,7 +19,7 @@ use crate::pipeline::Verdict;
 use crate::recorded::NewEvent;
 use crate::retention::{Cleanup, Retention};
 use crate::snapshot::Snapshot;
-use crate::stored;
+use crate::stored::{self, LastMetadata};
 
 /// How a state becomes a snapshot and back.
 pub(crate) struct Codec<S> {
@@ -39,13 +39,15 @@ pub(crate) struct Active<E: EventSourced> {
     pub(crate) state: E::State,
     pub(crate) scope: Scope<E>,
     pub(crate) retention: Option<Arc<Mutex<Retention>>>,
+    pub(crate) last_metadata: LastMetadata,
 }
 
 impl<E: EventSourced> Active<E> {
     /// The append that stores these events behind the state.
-    pub(crate) fn prepare(&self, events: &[E::Event], timestamp_ms: u64) -> Result<Append, EffectError> {
+    pub(crate) fn prepare(&mut self, events: &[E::Event], timestamp_ms: u64) -> Result<Append, EffectError> {
         let (id, command) = (self.scope.id.clone(), type_name::<E::Command>());
-        let encoded = events.iter().map(|event| stored::event(event, E::tags(event), timestamp_ms));
+        let last = &mut self.last_metadata;
+        let encoded = events.iter().map(|event| stored::event(event, E::tags(event), timestamp_ms, last));
         let encoded = encoded.collect::<Result<Vec<NewEvent>, _>>();
         let events =
             encoded.map_err(|reason| EffectError::Unencodable { id: id.clone(), command, reason })?;

@@ -59,10 +59,15 @@ impl Append {
     ///
     /// [`WriteError::TooLarge`] or [`WriteError::WrongSlice`] when no journal of `slices` slices would take it.
     pub(crate) fn check(&self, slices: Slices) -> Result<(), WriteError> {
+        self.check_of(slices, self.size_bytes())
+    }
+
+    /// As [`check`](Self::check), of an append that has so many bytes.
+    pub(crate) fn check_of(&self, slices: Slices, bytes: usize) -> Result<(), WriteError> {
         check_slice(&self.id, self.slice, slices)?;
         let all = [
             ("the number of events of an append", self.events.len(), MAX_APPEND_EVENTS),
-            ("an append", self.size_bytes(), MAX_APPEND_BYTES),
+            ("an append", bytes, MAX_APPEND_BYTES),
         ];
         let whole = all.into_iter().find(|(_, size, limit)| size > limit);
         match self.events.iter().find_map(NewEvent::excess).or(whole) {

@@ -13,7 +13,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use omnitron_runtime::{Actor, Context, Failure, Unanswered, drop_unanswered};
 use parking_lot::Mutex;
@@ -24,7 +23,7 @@ use crate::backend::WriteError;
 use crate::effect::Effect;
 use crate::error::Passing;
 use crate::event_sourced::{EventSourced, Scope};
-use crate::flow::Flow;
+use crate::flow::{Appending, Flow, Gate};
 use crate::id::{PersistenceId, Sequence};
 use crate::journal::Journal;
 use crate::pipeline::Limits;
@@ -85,13 +84,16 @@ impl<E: EventSourced> Actor for Entity<E> {
         let mut waiting = Waiting(Some(command));
         let mut admission = None;
         let admission = loop {
-            self.heed_trouble();
+            let gate = self.flow.as_ref().map_or(Gate::Open, |flow| flow.gate());
+            if let Gate::Broken(trouble) = &gate {
+                self.give_up(trouble);
+            }
             match (&self.flow, &self.active) {
                 (Some(flow), Some(active)) => {
-                    if flow.is_full() {
+                    if matches!(gate, Gate::Full) {
                         flow.room().await;
-                    } else if let Some(admission) = admission.take() {
-                        break admission;
+                    } else if let Some(now) = admission.take().or_else(|| active.journal.admission_now()) {
+                        break now;
                     } else {
                         admission = Some(active.journal.admission().await);
                     }
@@ -128,8 +130,7 @@ impl<E: EventSourced> Entity<E> {
     }
 
     /// Gives up a state that the journal will not hold.
-    fn heed_trouble(&mut self) {
-        let Some(trouble) = self.flow.as_ref().and_then(|flow| flow.trouble()) else { return };
+    fn give_up(&mut self, trouble: &WriteError) {
         if let Some(active) = self.active.take() {
             tracing::warn!(id = %active.scope.id, reason = %trouble, "an append failed: the state is recovered from the journal");
             active.journal.note_fault(trouble.fault());
@@ -207,7 +208,8 @@ impl<E: EventSourced> Entity<E> {
             }
             None => match select(std::pin::pin!(journal.place(&id)), patience).await {
                 Either::Left((place, _)) => {
-                    self.flow = Some(Arc::new(Flow::new(id.clone(), settings.limits, place)));
+                    self.flow =
+                        Some(Arc::new(Flow::new(id.clone(), settings.limits, journal.releaser(), place)));
                 }
                 Either::Right(_) => return Err(Passing::Occupied.into()),
             },
@@ -224,7 +226,7 @@ impl<E: EventSourced> Entity<E> {
         let scope = Scope { id, myself: ctx.myself().clone(), now: Timestamp::default(), sequence };
         let backend = Arc::clone(&open.backend);
         let journal = journal.clone();
-        Ok(Box::new(Active { journal, backend, slice, epoch, state, scope, retention }))
+        Ok(Box::new(Active { journal, backend, slice, epoch, state, scope, retention, last_metadata: None }))
     }
 
     /// Handles a command and carries out its effect. Nothing is awaited.
@@ -252,16 +254,12 @@ impl<E: EventSourced> Entity<E> {
         let releases = active.apply(&events, steps)?;
         let (count, bytes) = (append.events.len() as u64, append.size_bytes());
         if count > 0 || confirmed {
-            let appending = active.backend.append(append);
-            let appending = async move {
-                let ended = appending.await;
-                drop(admission);
-                ended
-            };
-            flow.submit(ctx.env(), appending.boxed(), bytes);
-        }
-        for release in releases {
-            flow.hold(release);
+            let append = Appending { answer: active.backend.append(append), admission };
+            flow.submit(ctx.env(), append, bytes, releases);
+        } else {
+            for release in releases {
+                flow.hold(release);
+            }
         }
         if let Some((_, codec)) = &self.settings.snapshots {
             active.snapshot_if_due(codec, (count, bytes), snapshot, timestamp_ms, flow, ctx.env());

@@ -1,12 +1,12 @@
 //! Who waits for the journal, and lets go of what is held?
 //!
-//! A task beside the actor, which exists only while something is on its way. It awaits the appends in the order of their submission and
-//! releases what the [`pipeline`](crate::pipeline) lets go. It outlives a restart of the actor, so what was submitted before a
-//! crash is answered all the same.
+//! A future beside the actor, which exists only while something is on its way; the [`releaser`](crate::releaser) runs it. It awaits the appends in
+//! the order of their submission and releases what the [`pipeline`](crate::pipeline) lets go. It outlives a restart of the actor, so what was
+//! submitted before a crash is answered all the same.
 //!
 //! # Invariants
 //!
-//! * At most one task releases, and while it has something in hand nothing overtakes that.
+//! * At most one future releases, and while it has something in hand nothing overtakes that.
 //! * The place of the id in this process is held until the last append has ended: whoever recovers the id waits for that.
 //! * No release runs under the lock.
 
@@ -24,15 +24,29 @@ use crate::backend::{Appended, Fault, WriteError};
 use crate::effect::Release;
 use crate::id::{Ordinal, PersistenceId};
 use crate::pipeline::{Limits, Outcome, Pipeline, Verdict};
+use crate::releaser::Releaser;
 
-/// An append that was submitted.
-pub(crate) type Appending = BoxFuture<'static, Result<Appended, WriteError>>;
+/// An append that was submitted, and its admission, which is given back when it has ended.
+pub(crate) struct Appending {
+    pub(crate) answer: BoxFuture<'static, Result<Appended, WriteError>>,
+    pub(crate) admission: OwnedSemaphorePermit,
+}
+
+/// Whether commands may be handled.
+pub(crate) enum Gate {
+    Open,
+    /// They have to wait for [room](Flow::room).
+    Full,
+    /// The state is not what the journal holds, and this is why.
+    Broken(WriteError),
+}
 
 /// What is on its way for one id.
 pub(crate) struct Flow {
     id: PersistenceId,
     state: Mutex<State>,
     changed: Notify,
+    releaser: Arc<Releaser>,
     /// The place of the id in this process.
     _place: OwnedSemaphorePermit,
 }
@@ -43,25 +57,45 @@ struct State {
     runs: bool,
     trouble: Option<WriteError>,
     last: Option<Ordinal>,
+    /// Of whoever releases, while he does not.
+    hands: VecDeque<(Release, Verdict)>,
 }
 
+/// Room for so much that is released at once stays.
+const KEPT: usize = 16;
+
 impl Flow {
-    pub(crate) fn new(id: PersistenceId, limits: Limits, place: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn new(
+        id: PersistenceId,
+        limits: Limits,
+        releaser: Arc<Releaser>,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
         let pipeline = Pipeline::new(limits);
-        let state = State { pipeline, appends: VecDeque::new(), runs: false, trouble: None, last: None };
-        Self { id, state: Mutex::new(state), changed: Notify::new(), _place: place }
+        let (appends, hands) = (VecDeque::new(), VecDeque::new());
+        let state = State { pipeline, appends, runs: false, trouble: None, last: None, hands };
+        Self { id, state: Mutex::new(state), changed: Notify::new(), releaser, _place: place }
     }
 
-    /// An append of so many bytes was handed to the journal.
-    pub(crate) fn submit(self: &Arc<Self>, env: &Env, append: Appending, bytes: usize) {
+    /// An append of so many bytes was handed to the journal. These are released when it and everything before it is durable.
+    pub(crate) fn submit(
+        self: &Arc<Self>,
+        env: &Env,
+        append: Appending,
+        bytes: usize,
+        releases: impl IntoIterator<Item = Release>,
+    ) {
         let mut state = self.state.lock();
         state.pipeline.submit(bytes);
         state.appends.push_back(append);
+        for release in releases {
+            let now = state.pipeline.hold(release);
+            debug_assert!(now.is_none(), "what was just submitted is on its way");
+        }
         let begins = !std::mem::replace(&mut state.runs, true);
         drop(state);
         if begins {
-            let flow = Arc::clone(self);
-            env.spawn(|| format!("{} releases", self.id), async move { flow.release_all().await });
+            self.releaser.begin(env, Arc::clone(self));
         }
     }
 
@@ -83,15 +117,14 @@ impl Flow {
         self.until(|state| !state.runs && state.pipeline.is_idle()).await;
     }
 
-    /// Why the state is not what the journal holds, if it is not.
-    pub(crate) fn trouble(&self) -> Option<WriteError> {
+    /// Whether commands may be handled.
+    pub(crate) fn gate(&self) -> Gate {
         let state = self.state.lock();
-        if state.pipeline.is_broken() { state.trouble.clone() } else { None }
-    }
-
-    /// Whether commands have to wait.
-    pub(crate) fn is_full(&self) -> bool {
-        self.state.lock().pipeline.is_full()
+        match &state.trouble {
+            Some(trouble) if state.pipeline.is_broken() => Gate::Broken(trouble.clone()),
+            _ if state.pipeline.is_full() => Gate::Full,
+            _ => Gate::Open,
+        }
     }
 
     /// The state was recovered. Call it when the flow is [idle](Self::idle).
@@ -117,32 +150,51 @@ impl Flow {
         }
     }
 
-    async fn release_all(&self) {
+    /// Awaits and releases until nothing is on its way.
+    pub(crate) async fn release_all(self: Arc<Self>) {
         loop {
             let next = self.state.lock().appends.pop_front();
-            if let Some(append) = next {
-                // A backend that panics has not said what became of it.
-                let ended = AssertUnwindSafe(append).catch_unwind().await.unwrap_or_else(|_| Err(panicked()));
-                self.state.lock().settle(ended);
-            }
-            loop {
-                let leaving = self.state.lock().pipeline.take();
-                if leaving.is_empty() {
-                    break;
+            let ended = match next {
+                Some(Appending { answer, admission }) => {
+                    // A backend that panics has not said what became of it.
+                    let ended = AssertUnwindSafe(answer).catch_unwind().await;
+                    drop(admission);
+                    Some(ended.unwrap_or_else(|_| Err(panicked())))
                 }
-                for (what, verdict) in leaving {
-                    self.release(what, verdict);
-                }
-            }
-            let mut state = self.state.lock();
-            let done = state.pipeline.rest();
-            state.runs = !done;
-            drop(state);
-            self.changed.notify_one();
-            if done {
+                None => None,
+            };
+            if self.is_done(ended) {
                 return;
             }
         }
+    }
+
+    /// Releases what may leave now that an append has ended. Whether nothing is on its way any more.
+    fn is_done(&self, ended: Option<Result<Appended, WriteError>>) -> bool {
+        let mut state = self.state.lock();
+        if let Some(ended) = ended {
+            state.settle(ended);
+        }
+        let mut hands = std::mem::take(&mut state.hands);
+        loop {
+            state.pipeline.take(&mut hands);
+            if hands.is_empty() {
+                break;
+            }
+            drop(state);
+            for (what, verdict) in hands.drain(..) {
+                self.release(what, verdict);
+            }
+            state = self.state.lock();
+        }
+        // What a burst needed is not kept by each of many that are idle.
+        hands.shrink_to(KEPT);
+        state.hands = hands;
+        let done = state.pipeline.rest();
+        state.runs = !done;
+        drop(state);
+        self.changed.notify_one();
+        done
     }
 
     fn release(&self, what: Release, verdict: Verdict) {

@@ -22,12 +22,13 @@ use crate::backend::memory::Memory;
 use crate::backend::{Fault, JournalBackend, WriteError};
 use crate::disk::real::Real;
 use crate::id::{Epoch, Ordinal, PersistenceId, Sequence, Slice, Slices};
+use crate::releaser::Releaser;
 use crate::retention::Snapshots;
 use crate::snapshot::SnapshotStore;
 use crate::snapshot::memory::MemorySnapshots;
 
 /// How many appends of all persistent actors are on their way at once: fewer than any backend of ours refuses. Beyond that, commands wait.
-const APPENDS_AT_ONCE: usize = 2_048;
+const APPENDS_AT_ONCE: usize = 4_096;
 /// How many ids are recovered at once; the others wait their turn, in order.
 const RECOVERIES_AT_ONCE: usize = 64;
 
@@ -50,6 +51,7 @@ struct Inner {
     places: Mutex<BTreeMap<PersistenceId, Weak<Semaphore>>>,
     turns: Arc<Semaphore>,
     admission: Arc<Semaphore>,
+    releaser: Arc<Releaser>,
     recovering: Mutex<BTreeMap<PersistenceId, (Sequence, Sequence)>>,
     readers: Mutex<Readers>,
     fault: Mutex<Option<Fault>>,
@@ -112,6 +114,7 @@ impl Journal {
             places: Mutex::default(),
             turns: Arc::new(Semaphore::new(RECOVERIES_AT_ONCE)),
             admission: Arc::new(Semaphore::new(APPENDS_AT_ONCE)),
+            releaser: Arc::default(),
             recovering: Mutex::default(),
             readers: Mutex::default(),
             fault: Mutex::default(),
@@ -244,6 +247,16 @@ impl Journal {
     pub(crate) async fn admission(&self) -> OwnedSemaphorePermit {
         let admission = Arc::clone(&self.inner.admission);
         admission.acquire_owned().await.unwrap_or_else(|_| unreachable!("admission is never closed"))
+    }
+
+    /// Room for one append, if there is some and nobody waits for it.
+    pub(crate) fn admission_now(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.inner.admission).try_acquire_owned().ok()
+    }
+
+    /// Who runs the flows.
+    pub(crate) fn releaser(&self) -> Arc<Releaser> {
+        Arc::clone(&self.inner.releaser)
     }
 
     /// One's turn to recover.

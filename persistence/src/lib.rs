@@ -18,6 +18,7 @@ mod persistent;
 mod pipeline;
 mod recorded;
 mod recovery;
+mod releaser;
 mod replay;
 mod retention;
 pub mod schema_file;

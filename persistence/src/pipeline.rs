@@ -117,9 +117,9 @@ impl<H> Pipeline<H> {
         }
     }
 
-    /// What may leave now. Whoever takes it releases it, and asks again.
-    pub(crate) fn take(&mut self) -> VecDeque<(H, Verdict)> {
-        std::mem::take(&mut self.leaving)
+    /// Puts what may leave now into `hands`, which are empty. Whoever takes it releases it, and asks again.
+    pub(crate) fn take(&mut self, hands: &mut VecDeque<(H, Verdict)>) {
+        std::mem::swap(hands, &mut self.leaving);
     }
 
     /// Whoever releases has nothing in hand. Says whether he is done: nothing is on its way, nothing may leave.
@@ -166,7 +166,9 @@ mod tests {
     const WIDE: Limits = Limits { held: 1_000, bytes: 1_000_000 };
 
     fn taken(pipeline: &mut Pipeline<u32>) -> Vec<(u32, Verdict)> {
-        pipeline.take().into()
+        let mut hands = VecDeque::new();
+        pipeline.take(&mut hands);
+        hands.into()
     }
 
     #[test]
@@ -233,7 +235,7 @@ mod tests {
         assert!(pipeline.is_full());
         pipeline.settle(Outcome::Durable);
         assert!(pipeline.is_full(), "what may leave has not left");
-        pipeline.take();
+        taken(&mut pipeline);
         assert!(!pipeline.is_full());
         pipeline.submit(10);
         assert!(pipeline.is_full());
@@ -293,7 +295,7 @@ mod tests {
                             pipeline.settle(outcome);
                         }
                     }
-                    Step::Take => left.extend(pipeline.take()),
+                    Step::Take => left.extend(taken(&mut pipeline)),
                     Step::Rest => drop(pipeline.rest()),
                     Step::Restart if pipeline.is_settled() => {
                         pipeline.restart();

@@ -17,17 +17,27 @@ use crate::snapshot::Snapshot;
 const FORM: u8 = 1;
 const FINGERPRINT_BYTES: usize = 8;
 
+/// The metadata of the event before: the next one often has the same.
+pub(crate) type LastMetadata = Option<(Fingerprint, Bytes)>;
+
 /// The event as it is appended.
 pub(crate) fn event<E: Event>(
     event: &E,
     tags: Vec<Cow<'static, str>>,
     timestamp_ms: u64,
+    last: &mut LastMetadata,
 ) -> Result<NewEvent, EncodeError> {
     let Encoded { name, version, fingerprint, bytes } = event.encode()?;
-    let mut metadata = Vec::with_capacity(1 + FINGERPRINT_BYTES);
-    metadata.push(FORM);
-    metadata.extend_from_slice(&fingerprint.as_u64().to_le_bytes());
-    let (payload, metadata) = (Bytes::from(bytes), Bytes::from(metadata));
+    let metadata = match last {
+        Some((of, metadata)) if *of == fingerprint => metadata.clone(),
+        _ => {
+            let mut metadata = Vec::with_capacity(1 + FINGERPRINT_BYTES);
+            metadata.push(FORM);
+            metadata.extend_from_slice(&fingerprint.as_u64().to_le_bytes());
+            last.insert((fingerprint, metadata.into())).1.clone()
+        }
+    };
+    let payload = Bytes::from(bytes);
     Ok(NewEvent { name: name.into(), version, timestamp_ms, tags, payload, metadata })
 }
 

@@ -85,7 +85,7 @@ impl<E: EventSourced> TestKit<E> {
     pub fn given(behaviour: E, events: impl IntoIterator<Item = E::Event>) -> Self {
         let (backend, _) = Memory::new(Slices::default());
         let id = PersistenceId::new(ID).expect("it is short and legal");
-        let events = events.into_iter().map(|event| stored::event(&event, E::tags(&event), 0));
+        let events = events.into_iter().map(|event| stored::event(&event, E::tags(&event), 0, &mut None));
         let events = events.collect::<Result<Vec<_>, _>>().unwrap_or_else(|error| panic!("{error}"));
         let seen = Sequence::new(events.len() as u64);
         let slice = id.slice(backend.slices());

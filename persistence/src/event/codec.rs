@@ -8,6 +8,7 @@
 //! * What `write` accepts, `read` accepts, and gives the same value.
 //! * `read` ends with a value or a [`Fault`], whatever the bytes are. The memory it takes is in proportion to them.
 
+use std::cell::Cell;
 use std::fmt;
 use std::num::NonZeroUsize;
 
@@ -36,6 +37,14 @@ const NOTHING: &str = "`Option` is `None`, expected `Some`";
 
 /// No value of rkyv is aligned to more. Where the begin is, all that is inside is.
 const ALIGNMENT: usize = 16;
+
+/// What is kept of the sheet of a thread.
+const MAX_SHEET_BYTES: usize = 64 << 10;
+
+thread_local! {
+    /// Where events are written before their length is known, so that each takes memory once and no more than it needs.
+    static SHEET: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// What writes.
 pub type Writer<'a> = Strategy<Serializer<Vec<u8>, ArenaHandle<'a>, ()>, Fault>;
@@ -120,14 +129,18 @@ impl<T, A: rkyv::Portable + Deserialize<T, Reader> + for<'a> CheckBytes<Validato
 ///
 /// A [`Fault`] when it has more than [`MAX_EVENT_BYTES`].
 pub(crate) fn write<T: Writes>(value: &T) -> Result<Vec<u8>, Fault> {
-    let bytes = with_arena(|arena| {
-        // Room for what lies in the value itself: most events have no more.
-        let bytes = Vec::with_capacity(size_of::<T::Archived>());
-        let mut serializer = Serializer::new(bytes, arena.acquire(), ());
+    let mut sheet = SHEET.take();
+    sheet.clear();
+    let sheet = with_arena(|arena| {
+        let mut serializer = Serializer::new(sheet, arena.acquire(), ());
         serialize_using::<_, Fault>(value, &mut serializer)?;
         Ok(serializer.into_writer())
     })?;
-    within_length(&bytes)?;
+    within_length(&sheet)?;
+    let bytes = sheet.as_slice().to_vec();
+    if sheet.capacity() <= MAX_SHEET_BYTES {
+        SHEET.set(sheet);
+    }
     Ok(bytes)
 }
 

@@ -169,7 +169,7 @@ fn more_appends_than_a_journal_takes_at_once_wait_and_none_is_refused() {
     let accounts: Vec<_> = (0..6).map(|n| world.spawn(&format!("a{n}"))).collect();
     world.controls.hold();
     let asked: Vec<_> = (0..1_000).flat_map(|_| &accounts).map(|account| world.deposit(account, 1)).collect();
-    assert_eq!(world.controls.waiting(), 2_048);
+    assert_eq!(world.controls.waiting(), 4_096);
     world.controls.resume();
     world.sim.run_until_idle();
     assert!(asked.into_iter().all(|asked| asked.get().is_ok()));

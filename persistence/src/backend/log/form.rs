@@ -8,13 +8,12 @@
 //! * `heads` and `lanes` hold what the batch changes, and nothing else: dropping the form undoes it.
 //! * The records of one append stand in one batch.
 
-use std::collections::BTreeMap;
-
 use crc32c::crc32c;
+use foldhash::quality::FixedState;
 
 use super::format::{ALIGNMENT, BATCH_BYTES, BatchHeader};
 use super::record::{self, Place};
-use super::table::Entry;
+use super::table::{Entry, Map};
 use crate::backend::{Append, Appended, Delete, WriteError};
 use crate::id::{Epoch, Ordinal, PersistenceId, Sequence, Slice};
 
@@ -26,7 +25,7 @@ pub(crate) struct Lane {
 }
 
 /// Where the slices stand.
-pub(crate) type Lanes = BTreeMap<Slice, Lane>;
+pub(crate) type Lanes = Map<Slice, Lane>;
 
 /// A batch that is being put together.
 pub(crate) struct Form {
@@ -35,19 +34,20 @@ pub(crate) struct Form {
     bytes: Vec<u8>,
     records: u32,
     /// The last sequence of each id that the batch changes, and where its last event stands.
-    heads: BTreeMap<PersistenceId, (u64, u32)>,
+    heads: Map<PersistenceId, (u64, u32)>,
     pub(crate) lanes: Lanes,
     pub(crate) entries: Vec<(u32, Entry)>,
 }
 
 impl Form {
-    pub(crate) fn new(start: u64) -> Self {
+    /// An empty one that starts at `start`. Its maps are in an order that follows from `seed`.
+    pub(crate) fn new(start: u64, seed: u64) -> Self {
         Self {
             start,
             bytes: vec![0; BATCH_BYTES],
             records: 0,
-            heads: BTreeMap::new(),
-            lanes: Lanes::new(),
+            heads: Map::with_hasher(FixedState::with_seed(seed)),
+            lanes: Lanes::default(),
             entries: Vec::new(),
         }
     }
@@ -178,6 +178,8 @@ impl Form {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use bytes::Bytes;
     use proptest::prelude::*;
 
@@ -200,8 +202,8 @@ mod tests {
 
     #[test]
     fn a_claim_fences_what_comes_behind_it_in_the_same_batch() {
-        let lanes = Lanes::from([(Slice::new(0), Lane { epoch: Epoch::new(4), last: Ordinal::new(9) })]);
-        let mut form = Form::new(80);
+        let lanes = Lanes::from_iter([(Slice::new(0), Lane { epoch: Epoch::new(4), last: Ordinal::new(9) })]);
+        let mut form = Form::new(80, 1);
         assert!(form.append(&lanes, &append(1, 4, 0, 1), 0, 0).is_ok());
         assert_eq!(form.claim(&lanes, Slice::new(0)), Epoch::new(5));
         let stale = form.append(&lanes, &append(1, 4, 1, 1), 1, 0);
@@ -214,8 +216,8 @@ mod tests {
 
     #[test]
     fn nobody_has_epoch_0() {
-        let mut form = Form::new(80);
-        let refused = form.append(&Lanes::new(), &append(1, 0, 0, 1), 0, 0);
+        let mut form = Form::new(80, 1);
+        let refused = form.append(&Lanes::default(), &append(1, 0, 0, 1), 0, 0);
         assert!(matches!(refused, Err(WriteError::StaleEpoch { .. })));
     }
 
@@ -224,8 +226,8 @@ mod tests {
         fn what_is_admitted_stands_in_the_batch_and_nothing_else(
             appends in proptest::collection::vec((0..4_u8, 0..6_u64, 0..3_usize), 0..40),
         ) {
-            let lanes = Lanes::from([(Slice::new(0), Lane { epoch: Epoch::new(1), last: Ordinal::ZERO })]);
-            let (mut form, mut admitted) = (Form::new(1000), Vec::new());
+            let lanes = Lanes::from_iter([(Slice::new(0), Lane { epoch: Epoch::new(1), last: Ordinal::ZERO })]);
+            let (mut form, mut admitted) = (Form::new(1000, 1), Vec::new());
             for (n, expected, events) in appends {
                 let head = form.head(&id(n)).unwrap_or(0);
                 let result = form.append(&lanes, &append(n, 1, expected, events), head, 0);

@@ -5,7 +5,7 @@
 //!
 //! | file | answers |
 //! |---|---|
-//! | `format`, `record` | which bytes? |
+//! | `format`, `record`, `names` | which bytes? |
 //! | `form` | which of what waits becomes a batch? |
 //! | `writer` | when is it durable? |
 //! | `scan`, `walk`, `open` | what is valid after a crash? |
@@ -25,6 +25,7 @@ mod form;
 mod format;
 mod index;
 pub mod inspect;
+mod names;
 mod open;
 mod read;
 mod recent;
@@ -97,7 +98,7 @@ impl Default for Options {
             batch_bytes: 1 << 20,
             queue: 8192,
             queue_bytes: 64 << 20,
-            recent_ids: 1 << 18,
+            recent_ids: 1 << 21,
             filter_bytes: 32 << 20,
             readers: 2,
             snapshots: 2,
@@ -150,7 +151,7 @@ impl Options {
         self
     }
 
-    /// Of how many ids, used recently, the last sequence is kept in memory, at about 100 bytes each. Default: 262,144.
+    /// Of how many ids, used recently, the last sequence is kept in memory, at about 25 bytes each and the id itself, and at most 80. Default: 2,097,152.
     pub fn recent_ids(mut self, ids: usize) -> Self {
         self.recent_ids = ids;
         self
@@ -306,6 +307,8 @@ fn build(disk: Arc<dyn Disk>, options: Options, pool: Pool) -> Result<(Log, Writ
         broken: opened.broken,
         dead: opened.dead,
         keeper: None,
+        hopes: None,
+        patience: 0,
         lock: Some(opened.lock),
         closed: ended,
     };
@@ -361,17 +364,23 @@ impl Log {
         self.inner.pool.ask(move || rewrite::compact(&store, segment_bytes, true))
     }
 
-    fn submit<T: Send + 'static>(
+    fn submit<T: Send + 'static, U: Send + 'static>(
         &self,
         check: Result<(), WriteError>,
         bytes: usize,
         command: impl FnOnce(Answer<T>) -> Command,
-    ) -> BoxFuture<'static, Result<T, WriteError>> {
+        result: fn(T) -> U,
+    ) -> BoxFuture<'static, Result<U, WriteError>> {
         let inner = &*self.inner;
         let submitted = check.and_then(|()| inner.send(bytes, command));
         match submitted {
             Ok(answered) => {
-                async move { answered.await.unwrap_or_else(|_| Err(WriteError::Unknown(gone()))) }.boxed()
+                let answer = move |answer: Result<_, _>| match answer {
+                    Ok(Ok(answer)) => Ok(result(answer)),
+                    Ok(Err(error)) => Err(error),
+                    Err(_) => Err(WriteError::Unknown(gone())),
+                };
+                answered.map(answer).boxed()
             }
             Err(error) => std::future::ready(Err(error)).boxed(),
         }
@@ -417,12 +426,13 @@ impl JournalBackend for Log {
         let slices = self.slices().get();
         let there = slice.get() < slices;
         let check = if there { Ok(()) } else { Err(WriteError::NoSuchSlice { slice, slices }) };
-        self.submit(check, 0, |answer| Command::Claim(slice, answer))
+        self.submit(check, 0, |answer| Command::Claim(slice, answer), |epoch| epoch)
     }
 
     fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, WriteError>> {
-        let (check, bytes) = (append.check(self.slices()), append.size_bytes());
-        self.submit(check, bytes, |answer| Command::Append(append, answer))
+        let bytes = append.size_bytes();
+        let check = append.check_of(self.slices(), bytes);
+        self.submit(check, bytes, |answer| Command::Append(append, bytes, answer), |(appended, _)| appended)
     }
 
     fn read(
@@ -450,7 +460,7 @@ impl JournalBackend for Log {
 
     fn delete_to(&self, delete: Delete) -> BoxFuture<'static, Result<(), WriteError>> {
         let check = check_slice(&delete.id, delete.slice, self.slices());
-        self.submit(check, 0, |answer| Command::Delete(delete, answer))
+        self.submit(check, 0, |answer| Command::Delete(delete, answer), |()| ())
     }
 
     fn ids(&self, query: IdQuery) -> BoxFuture<'static, Result<Vec<PersistenceId>, ReadError>> {

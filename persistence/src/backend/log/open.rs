@@ -167,7 +167,7 @@ fn recover(
 ) -> Result<Opened, OpenError> {
     let disk = Arc::clone(&context.disk);
     let last = found.pop().expect("there is at least one segment");
-    let mut lanes = Lanes::new();
+    let mut lanes = Lanes::default();
     let mut segments = Vec::new();
     let heads: Vec<SegmentHeader> = found.iter().map(|found| found.header).chain([last.header]).collect();
     for (Found { header, file }, next) in found.into_iter().zip(&heads[1..]) {

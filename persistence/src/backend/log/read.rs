@@ -1,15 +1,15 @@
 //! Who reads files while actors must not block?
 //!
 //! A few threads of the journal. A bounded number of questions is queued for them, and who comes later waits for room. A stream asks for its next events
-//! when the ones before are taken, and holds no more than those.
+//! when it has the ones before, so that they are read while those are taken, and holds no more than both.
 
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, Either};
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, stream};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::store::{LanePlan, Plan, Store};
 use crate::backend::{Fault, ReadError, SlicesQuery};
@@ -50,7 +50,8 @@ impl Pool {
         self.run(question).map(move |answer| answer.unwrap_or_else(|| Err(gone()))).boxed()
     }
 
-    /// What `work` returns, from a thread that may block. Nothing when the threads have ended. It is queued when the future is first polled.
+    /// What `work` returns, from a thread that may block. Nothing when the threads have ended. It is queued now if there is room, and otherwise when
+    /// the future is polled and there is.
     pub(crate) fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -58,18 +59,26 @@ impl Pool {
         let Some((jobs, room)) = self.jobs.clone() else {
             return async move { Some(work()) }.boxed();
         };
-        async move {
-            let room = room.acquire_owned().await.ok()?;
-            let (answer, answered) = oneshot::channel();
+        let (answer, answered) = oneshot::channel();
+        let job = move |room: OwnedSemaphorePermit| {
             let job = move || {
                 drop(answer.send(work()));
                 drop(room);
             };
             // There is room, so this does not block. When nobody takes it, the answer is dropped with it, and that is what is awaited.
             let _ = jobs.send(Box::new(job));
-            answered.await.ok()
+        };
+        match Arc::clone(&room).try_acquire_owned() {
+            Ok(room) => {
+                job(room);
+                answered.map(Result::ok).boxed()
+            }
+            Err(_) => async move {
+                job(room.acquire_owned().await.ok()?);
+                answered.await.ok()
+            }
+            .boxed(),
         }
-        .boxed()
     }
 }
 
@@ -89,20 +98,10 @@ pub(crate) fn events(
                 None => store.plan(&id, from, to)?,
             };
             let events = plan.chunk()?;
-            Ok((events.is_empty(), events, plan))
+            Ok((events, Some(plan).filter(|plan| !plan.is_done()).map(Some)))
         })
     };
-    let chunks = stream::unfold(Some(None), move |plan| {
-        let asked = plan.map(&next);
-        async move {
-            match asked?.await {
-                Ok((true, ..)) => None,
-                Ok((false, events, plan)) => Some((events.into_iter().map(Ok).collect(), Some(Some(plan)))),
-                Err(error) => Some((vec![Err(error)], None)),
-            }
-        }
-    });
-    chunks.flat_map(stream::iter::<Vec<_>>).boxed()
+    chunks(None, next)
 }
 
 /// The events of some slices.
@@ -111,17 +110,44 @@ pub(crate) fn slice_events(
     store: &Store,
     query: SlicesQuery,
 ) -> BoxStream<'static, Result<Recorded, ReadError>> {
-    let plan = LanePlan::new(store, query);
-    let next = move |mut plan: LanePlan| pool.ask(move || plan.chunk().map(|chunk| (chunk, plan)));
-    let chunks = stream::unfold(Some(plan), move |plan| {
-        let asked = plan.map(&next);
+    let next = move |mut plan: LanePlan| {
+        pool.ask(move || plan.chunk().map(|(events, more)| (events, more.then_some(plan))))
+    };
+    chunks(LanePlan::new(store, query), next)
+}
+
+/// Events, and the plan for those behind them.
+type Chunk<P> = (Vec<Recorded>, Option<P>);
+
+/// The events of all chunks. The first is asked for when the stream is polled, each other one when the one before is there.
+fn chunks<P: Send + 'static>(
+    plan: P,
+    next: impl Fn(P) -> BoxFuture<'static, Result<Chunk<P>, ReadError>> + Send + Sync + 'static,
+) -> BoxStream<'static, Result<Recorded, ReadError>> {
+    enum Step<P> {
+        First(P),
+        Asked(BoxFuture<'static, Result<Chunk<P>, ReadError>>),
+        End,
+    }
+    let next = Arc::new(next);
+    let chunks = stream::unfold(Step::First(plan), move |step| {
+        let next = Arc::clone(&next);
         async move {
-            match asked?.await {
-                Ok(((_, false), _)) => None,
-                Ok(((events, true), plan)) => Some((events.into_iter().map(Ok).collect(), Some(plan))),
-                Err(error) => Some((vec![Err(error)], None)),
+            let asked = match step {
+                Step::First(plan) => next(plan),
+                Step::Asked(asked) => asked,
+                Step::End => return None,
+            };
+            match asked.await {
+                Ok((events, None)) => Some((Ok(events), Step::End)),
+                Ok((events, Some(plan))) => Some((Ok(events), Step::Asked(next(plan)))),
+                Err(error) => Some((Err(error), Step::End)),
             }
         }
     });
-    chunks.flat_map(stream::iter::<Vec<_>>).boxed()
+    let events = |chunk: Result<Vec<Recorded>, ReadError>| match chunk {
+        Ok(events) => Either::Left(stream::iter(events.into_iter().map(Ok))),
+        Err(error) => Either::Right(stream::iter([Err(error)])),
+    };
+    chunks.flat_map(events).boxed()
 }

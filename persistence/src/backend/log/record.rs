@@ -11,6 +11,7 @@ use bytes::Bytes;
 use crc32c::crc32c;
 
 use super::format::{Damage, u16_at, u32_at, u64_at};
+use super::names;
 use crate::id::{Epoch, Ordinal, PersistenceId, Sequence, Slice};
 use crate::recorded::{NewEvent, Recorded};
 
@@ -121,85 +122,115 @@ pub(crate) fn length(bytes: &[u8]) -> Result<usize, Damage> {
     }
 }
 
-/// The record that starts with `bytes`, and its length. What follows it does not matter.
-pub(crate) fn decode(bytes: &Bytes) -> Result<(Record, usize), Damage> {
-    let length = length(bytes)?;
-    if bytes.len() < length {
-        return Err(Damage::Short);
-    }
-    let bytes = bytes.slice(..length);
-    if crc32c(&bytes[4..]) != u32_at(&bytes, 0) {
+/// The record that `bytes` start with, without what follows it.
+fn intact(bytes: &[u8]) -> Result<&[u8], Damage> {
+    let bytes = bytes.get(..length(bytes)?).ok_or(Damage::Short)?;
+    if crc32c(&bytes[4..]) != u32_at(bytes, 0) {
         return Err(Damage::Checksum);
     }
-    let record = match bytes[8] {
-        EVENT if length >= EVENT_BYTES => event(&bytes)?,
+    Ok(bytes)
+}
+
+/// Whether the record that starts with `bytes` is an event or a deletion of `id`.
+pub(crate) fn is_of(bytes: &[u8], id: &PersistenceId) -> Result<bool, Damage> {
+    let bytes = intact(bytes)?;
+    let start = match bytes[8] {
+        EVENT => EVENT_BYTES,
+        DELETION => DELETION_BYTES,
+        _ => return Ok(false),
+    };
+    let text = id.as_str().as_bytes();
+    let is_it = bytes.len() >= start && usize::from(u16_at(bytes, 10)) == text.len();
+    Ok(is_it && bytes[start..].starts_with(text))
+}
+
+/// The record that starts with `bytes`, and its length. What follows it does not matter.
+pub(crate) fn decode(bytes: &Bytes) -> Result<(Record, usize), Damage> {
+    decode_behind(bytes, 0, None)
+}
+
+/// The record that starts at `at`, and its length, where the one read before may have the same id and name: then they share them.
+pub(crate) fn decode_behind(
+    bytes: &Bytes,
+    at: usize,
+    before: Option<&Recorded>,
+) -> Result<(Record, usize), Damage> {
+    let record = intact(bytes.get(at..).ok_or(Damage::Short)?)?;
+    let length = record.len();
+    let decoded = match record[8] {
+        EVENT if length >= EVENT_BYTES => event(bytes, at, record, before)?,
         CLAIM if length == CLAIM_BYTES => Record::Claim {
-            slice: Slice::new(u32_at(&bytes, 12)),
-            epoch: Epoch::new(u64_at(&bytes, 16)),
-            ordinal: Ordinal::new(u64_at(&bytes, 24)),
+            slice: Slice::new(u32_at(record, 12)),
+            epoch: Epoch::new(u64_at(record, 16)),
+            ordinal: Ordinal::new(u64_at(record, 24)),
         },
         DELETION if length >= DELETION_BYTES => Record::Deletion {
-            slice: Slice::new(u32_at(&bytes, 12)),
-            epoch: Epoch::new(u64_at(&bytes, 16)),
-            to: Sequence::new(u64_at(&bytes, 24)),
-            highest: Sequence::new(u64_at(&bytes, 32)),
-            id: Parts(bytes.slice(DELETION_BYTES..)).id(u16_at(&bytes, 10).into())?,
+            slice: Slice::new(u32_at(record, 12)),
+            epoch: Epoch::new(u64_at(record, 16)),
+            to: Sequence::new(u64_at(record, 24)),
+            highest: Sequence::new(u64_at(record, 32)),
+            id: Parts(&record[DELETION_BYTES..]).id(u16_at(record, 10).into(), before)?,
         },
         _ => return Err(Damage::Field("it is no kind of record that this program knows")),
     };
-    Ok((record, length))
+    Ok((decoded, length))
 }
 
-fn event(bytes: &Bytes) -> Result<Record, Damage> {
-    let mut rest = Parts(bytes.slice(EVENT_BYTES..));
-    let id = rest.id(u16_at(bytes, 10).into())?;
-    let name = rest.text(u16_at(bytes, 12).into())?;
+/// The event in `record`, which stands at `at` of `bytes`.
+fn event(bytes: &Bytes, at: usize, record: &[u8], before: Option<&Recorded>) -> Result<Record, Damage> {
+    let mut rest = Parts(&record[EVENT_BYTES..]);
+    let id = rest.id(u16_at(record, 10).into(), before)?;
+    let name = names::name(rest.text(u16_at(record, 12).into())?, before.map(|before| &before.event.name));
     let mut tags = Vec::new();
-    for _ in 0..u16_at(bytes, 14) {
+    for _ in 0..u16_at(record, 14) {
         let size = rest.take(1)?[0];
-        tags.push(rest.text(size.into())?.into());
+        tags.push(rest.text(size.into())?.to_owned().into());
     }
-    let metadata = rest.take(u32_at(bytes, 60) as usize)?;
-    let payload = rest.take(u32_at(bytes, 64) as usize)?;
+    let metadata = rest.take(u32_at(record, 60) as usize)?.len();
+    let payload = rest.take(u32_at(record, 64) as usize)?.len();
     if !rest.0.is_empty() {
         return Err(Damage::Field("the record is longer than its parts"));
     }
+    // They come last, so where they stand follows from the end.
+    let end = at + record.len();
     let event = NewEvent {
-        name: name.into(),
-        version: u32_at(bytes, 20),
-        timestamp_ms: u64_at(bytes, 48),
+        name,
+        version: u32_at(record, 20),
+        timestamp_ms: u64_at(record, 48),
         tags,
-        payload,
-        metadata,
+        payload: bytes.slice(end - payload..end),
+        metadata: bytes.slice(end - payload - metadata..end - payload),
     };
     let recorded = Recorded {
         id,
-        slice: Slice::new(u32_at(bytes, 16)),
-        sequence: Sequence::new(u64_at(bytes, 32)),
-        ordinal: Ordinal::new(u64_at(bytes, 40)),
+        slice: Slice::new(u32_at(record, 16)),
+        sequence: Sequence::new(u64_at(record, 32)),
+        ordinal: Ordinal::new(u64_at(record, 40)),
         event,
     };
-    Ok(Record::Event { recorded, epoch: Epoch::new(u64_at(bytes, 24)), back: u32_at(bytes, 56) })
+    Ok(Record::Event { recorded, epoch: Epoch::new(u64_at(record, 24)), back: u32_at(record, 56) })
 }
 
 /// The parts of a record that have no fixed place, taken from the front.
-struct Parts(Bytes);
+struct Parts<'a>(&'a [u8]);
 
-impl Parts {
-    fn take(&mut self, size: usize) -> Result<Bytes, Damage> {
-        if self.0.len() < size {
-            return Err(Damage::Field("the record is shorter than its parts"));
-        }
-        Ok(self.0.split_to(size))
+impl<'a> Parts<'a> {
+    fn take(&mut self, size: usize) -> Result<&'a [u8], Damage> {
+        let (taken, rest) =
+            self.0.split_at_checked(size).ok_or(Damage::Field("the record is shorter than its parts"))?;
+        self.0 = rest;
+        Ok(taken)
     }
 
-    fn text(&mut self, size: usize) -> Result<String, Damage> {
-        let bytes = self.take(size)?;
-        String::from_utf8(bytes.into()).map_err(|_| Damage::Field("a text in the record is no UTF-8"))
+    fn text(&mut self, size: usize) -> Result<&'a str, Damage> {
+        std::str::from_utf8(self.take(size)?).map_err(|_| Damage::Field("a text in the record is no UTF-8"))
     }
 
-    fn id(&mut self, size: usize) -> Result<PersistenceId, Damage> {
+    fn id(&mut self, size: usize, before: Option<&Recorded>) -> Result<PersistenceId, Damage> {
         let text = self.text(size)?;
+        if let Some(same) = before.filter(|before| before.id.as_str() == text) {
+            return Ok(same.id.clone());
+        }
         PersistenceId::new(text).map_err(|_| Damage::Field("the id in the record cannot be one"))
     }
 }

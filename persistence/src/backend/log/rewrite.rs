@@ -137,12 +137,14 @@ fn rewrite(store: &Store, old: &[Arc<Segment>], next: &SegmentHeader) -> Result<
             if keep { out.add(&record).map_err(failed) } else { Ok(()) }
         })?;
     }
-    let mut lanes = super::form::Lanes::new();
+    let mut lanes = super::form::Lanes::default();
     for segment in old {
         for (slice, epoch, last) in segment.lanes()? {
             super::writer::Writer::note(&mut lanes, slice, epoch, last);
         }
     }
+    let mut lanes: Vec<_> = lanes.into_iter().collect();
+    lanes.sort_unstable_by_key(|(slice, _)| *slice);
     for (slice, lane) in lanes {
         out.add(&Record::Claim { slice, epoch: lane.epoch, ordinal: lane.last }).map_err(failed)?;
     }

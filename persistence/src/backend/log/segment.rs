@@ -22,9 +22,12 @@ use super::walk::{scan, unreadable, walk};
 use crate::backend::{Fault, IdQuery, ReadError};
 use crate::disk::DiskFile;
 use crate::id::{PersistenceId, Slice};
+use crate::recorded::Recorded;
 
 /// How many bytes are read ahead of what is known to be needed.
 const AHEAD: usize = 4096;
+/// How many bytes of a record are read first when only its id matters.
+const GLANCE: usize = 512;
 /// How many bytes are read at a time when records stand close together.
 const WINDOW: u64 = 256 << 10;
 
@@ -234,7 +237,12 @@ impl Segment {
 
     /// What it holds of `id`.
     pub(crate) fn held(&self, id: &PersistenceId) -> Result<Option<Held>, ReadError> {
-        self.found(id, 0, 0).map(|found| found.map(|(held, _)| held))
+        self.held_with(id, id.hash64())
+    }
+
+    /// The same for one who knows the [hash](PersistenceId::hash64).
+    pub(crate) fn held_with(&self, id: &PersistenceId, hash: u64) -> Result<Option<Held>, ReadError> {
+        self.found((id, hash), 0, 0).map(|found| found.map(|(held, _)| held))
     }
 
     /// Where the events of `id` stand, from the `from`th in this segment on, at most `count`.
@@ -244,12 +252,12 @@ impl Segment {
         from: usize,
         count: usize,
     ) -> Result<Vec<u32>, ReadError> {
-        Ok(self.found(id, from, count)?.map(|(_, offsets)| offsets).unwrap_or_default())
+        Ok(self.found((id, id.hash64()), from, count)?.map(|(_, offsets)| offsets).unwrap_or_default())
     }
 
     fn found(
         &self,
-        id: &PersistenceId,
+        (id, hash): (&PersistenceId, u64),
         from: usize,
         count: usize,
     ) -> Result<Option<(Held, Vec<u32>)>, ReadError> {
@@ -260,7 +268,7 @@ impl Segment {
                 (held, run.offsets.iter().skip(from).take(count).copied().collect(), None)
             }))),
             Index::File(index) => {
-                let found = index.find(id)?.into_iter().map(|found| {
+                let found = index.find(hash)?.into_iter().map(|found| {
                     let held = Held { first: found.first, count: found.count as usize, floor: found.floor };
                     Ok((held, index.offsets(&found, from, count)?, Some(index.witness(&found)?)))
                 });
@@ -270,11 +278,7 @@ impl Segment {
         for (held, offsets, witness) in candidates {
             let is_it = match witness {
                 None => true,
-                Some(offset) => match self.record(offset)? {
-                    Record::Event { recorded, .. } => recorded.id == *id,
-                    Record::Deletion { id: of, .. } => of == *id,
-                    Record::Claim { .. } => false,
-                },
+                Some(offset) => self.is_of(offset, id)?,
             };
             if is_it {
                 return Ok(Some((held, offsets)));
@@ -329,6 +333,11 @@ impl Segment {
 
     /// How many of the first `count` events of a slice have an ordinal of at most `after`.
     pub(crate) fn lane_position(&self, slice: Slice, after: u64, count: usize) -> Result<usize, ReadError> {
+        // Ordinals begin with 1, and whoever reads on is in the middle of one segment and before all of the next ones.
+        let behind = |event: Option<&(u64, u32)>| event.is_none_or(|(ordinal, _)| *ordinal > after);
+        if after == 0 || behind(self.lane_events(slice, 0, 1)?.first()) {
+            return Ok(0);
+        }
         let (mut from, mut to) = (0, count);
         while from < to {
             let middle = usize::midpoint(from, to);
@@ -344,16 +353,24 @@ impl Segment {
 
     /// Some of the ids that are named in it.
     pub(crate) fn named(&self, query: &IdQuery) -> Result<Vec<PersistenceId>, ReadError> {
+        if let Index::Table(table) = &mut *self.index.write() {
+            return Ok(table.named(query));
+        }
         self.ask(|index| match index {
-            Index::Table(table) => Ok(table.named(query)),
+            Index::Table(table) => Ok(table.named_again(query)), // the file was damaged: a table took its place just now
             Index::File(index) => index.named(query),
         })
     }
 
-    /// The record at `offset`.
-    pub(crate) fn record(&self, offset: u32) -> Result<Record, ReadError> {
-        let mut records = self.records(&[offset], usize::MAX)?;
-        Ok(records.pop().expect("one was asked for, and it was there or an error"))
+    /// Whether the record at `offset` is one of `id`.
+    fn is_of(&self, offset: u32, id: &PersistenceId) -> Result<bool, ReadError> {
+        let damaged = |damage| self.corrupt(format!("a record is damaged: {damage}"), offset.into());
+        let mut bytes = self.bytes(offset.into(), GLANCE)?;
+        let length = record::length(&bytes).map_err(damaged)?;
+        if length > bytes.len() {
+            bytes = self.bytes(offset.into(), length)?;
+        }
+        record::is_of(&bytes, id).map_err(damaged)
     }
 
     /// The records at `offsets`, which rise: all of them, or fewer once they have `budget` bytes together; at least one.
@@ -370,8 +387,11 @@ impl Segment {
             let span = (group[group.len() - 1] - first) as usize + AHEAD;
             let bytes: Bytes = self.bytes(start, span)?.into();
             for offset in group {
-                let at = (offset - first) as usize;
-                let (record, length) = self.decode(&bytes.slice(at.min(bytes.len())..), *offset)?;
+                let before = records.last().and_then(|record| match record {
+                    Record::Event { recorded, .. } => Some(recorded),
+                    _ => None,
+                });
+                let (record, length) = self.decode(&bytes, (offset - first) as usize, *offset, before)?;
                 records.push(record);
                 total += length;
                 if total >= budget {
@@ -382,15 +402,22 @@ impl Segment {
         Ok(records)
     }
 
-    /// The record that starts with `bytes`, of which more are read when they are too few.
-    fn decode(&self, bytes: &Bytes, offset: u32) -> Result<(Record, usize), ReadError> {
+    /// The record at `at` of `bytes`, of which more are read when they are too few.
+    fn decode(
+        &self,
+        bytes: &Bytes,
+        at: usize,
+        offset: u32,
+        before: Option<&Recorded>,
+    ) -> Result<(Record, usize), ReadError> {
         let damaged = |damage| self.corrupt(format!("a record is damaged: {damage}"), offset.into());
-        let length = record::length(bytes).map_err(damaged)?;
-        if length <= bytes.len() {
-            return record::decode(bytes).map_err(damaged);
+        let there = bytes.get(at..).unwrap_or_default();
+        let length = record::length(there).map_err(damaged)?;
+        if length <= there.len() {
+            return record::decode_behind(bytes, at, before).map_err(damaged);
         }
         let bytes = self.bytes(offset.into(), length)?.into();
-        record::decode(&bytes).map_err(damaged)
+        record::decode_behind(&bytes, 0, before).map_err(damaged)
     }
 
     fn bytes(&self, offset: u64, size: usize) -> Result<Vec<u8>, ReadError> {

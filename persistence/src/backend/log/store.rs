@@ -94,8 +94,9 @@ impl Store {
 
     /// The last sequence of `id`.
     pub(crate) fn highest(&self, id: &PersistenceId) -> Result<u64, ReadError> {
+        let hash = id.hash64();
         for segment in self.segments().iter().rev() {
-            if let Some(held) = segment.held(id)? {
+            if let Some(held) = segment.held_with(id, hash)? {
                 return Ok(held.first + held.count as u64 - 1);
             }
         }
@@ -208,6 +209,12 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// Whether everything was read.
+    pub(crate) fn is_done(&self) -> bool {
+        let is_behind = |part: &Part| self.next >= part.first + part.count as u64;
+        self.next > self.to || self.parts.iter().all(is_behind)
+    }
+
     /// The next events; none at the end.
     pub(crate) fn chunk(&mut self) -> Result<Vec<Recorded>, ReadError> {
         while let Some(part) = self.parts.last() {

@@ -38,7 +38,42 @@ pub(crate) struct Run {
     /// Where the last deletion stands, if there is one.
     pub(crate) mark: u32,
     /// Where each event stands.
-    pub(crate) offsets: Vec<u32>,
+    pub(crate) offsets: Offsets,
+}
+
+/// Places in a segment, in order. Most ids have one event in a segment, so the first one takes no memory of its own.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Offsets {
+    One(u32),
+    /// None, or several.
+    Many(Vec<u32>),
+}
+
+impl Offsets {
+    fn push(&mut self, offset: u32) {
+        match self {
+            Self::Many(offsets) if offsets.is_empty() => *self = Self::One(offset),
+            Self::Many(offsets) => offsets.push(offset),
+            Self::One(first) => *self = Self::Many(vec![*first, offset]),
+        }
+    }
+}
+
+impl Default for Offsets {
+    fn default() -> Self {
+        Self::Many(Vec::new())
+    }
+}
+
+impl std::ops::Deref for Offsets {
+    type Target = [u32];
+
+    fn deref(&self) -> &[u32] {
+        match self {
+            Self::One(offset) => std::slice::from_ref(offset),
+            Self::Many(offsets) => offsets,
+        }
+    }
 }
 
 impl Run {
@@ -64,14 +99,16 @@ pub(crate) struct Lane {
 pub(crate) struct Table {
     pub(crate) ids: Map<PersistenceId, Run>,
     pub(crate) slices: BTreeMap<Slice, Lane>,
-    /// The ids whose first event or a deletion stands here: every id is among those of some segment.
-    pub(crate) named: BTreeSet<PersistenceId>,
+    /// The ids whose first event or a deletion stands here: every id is among those of some segment. Those in `unsorted` too, which are
+    /// sorted when somebody asks for them: the writer has no time for it.
+    named: BTreeSet<PersistenceId>,
+    unsorted: Vec<PersistenceId>,
 }
 
 impl Table {
     pub(crate) fn new(seed: u64) -> Self {
         let ids = Map::with_hasher(FixedState::with_seed(seed));
-        Self { ids, slices: BTreeMap::new(), named: BTreeSet::new() }
+        Self { ids, slices: BTreeMap::new(), named: BTreeSet::new(), unsorted: Vec::new() }
     }
 
     /// Adds the record at `offset`. Records are added in the order in which they stand.
@@ -87,7 +124,7 @@ impl Table {
                     return Err("its ordinal does not rise");
                 }
                 if sequence.get() == 1 {
-                    self.named.insert(id.clone());
+                    self.unsorted.push(id.clone());
                 }
                 let run = self.ids.entry(id).or_default();
                 if run.first == 0 {
@@ -105,7 +142,7 @@ impl Table {
                 lane.last = lane.last.max(ordinal.get());
             }
             Entry::Deletion { id, to, highest } => {
-                self.named.insert(id.clone());
+                self.unsorted.push(id.clone());
                 let run = self.ids.entry(id).or_default();
                 if run.first == 0 {
                     run.first = highest.get() + 1;
@@ -118,21 +155,39 @@ impl Table {
         Ok(())
     }
 
+    /// All named ids, in order.
+    pub(crate) fn all_named(&self) -> Vec<&PersistenceId> {
+        let mut all: Vec<_> = self.named.iter().chain(&self.unsorted).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
     /// Some of the named ids.
-    pub(crate) fn named(&self, query: &IdQuery) -> Vec<PersistenceId> {
+    pub(crate) fn named(&mut self, query: &IdQuery) -> Vec<PersistenceId> {
+        self.named.extend(self.unsorted.drain(..));
         let from = match (&query.after, PersistenceId::new(&query.prefix)) {
             (Some(after), Ok(prefix)) => Some(prefix.max(after.clone())),
             (Some(after), Err(_)) => Some(after.clone()),
             (None, prefix) => prefix.ok(),
         };
-        let range = match &from {
-            Some(from) => self.named.range(from..),
-            None => self.named.range::<PersistenceId, _>(..),
-        };
-        let behind = |id: &&PersistenceId| query.after.as_ref().is_none_or(|after| *id > after);
-        let wanted = range.filter(behind).take_while(|id| id.as_str().starts_with(&query.prefix));
-        wanted.take(query.limit).cloned().collect()
+        match &from {
+            Some(from) => page(self.named.range(from..), query),
+            None => page(self.named.iter(), query),
+        }
     }
+
+    /// The same, when nothing can be changed: it sorts each time.
+    pub(crate) fn named_again(&self, query: &IdQuery) -> Vec<PersistenceId> {
+        page(self.all_named().into_iter().filter(|id| id.as_str() >= query.prefix.as_str()), query)
+    }
+}
+
+/// Those of `ids`, which rise and begin where the prefix does, that are asked for.
+fn page<'a>(ids: impl Iterator<Item = &'a PersistenceId>, query: &IdQuery) -> Vec<PersistenceId> {
+    let behind = |id: &&PersistenceId| query.after.as_ref().is_none_or(|after| *id > after);
+    let wanted = ids.filter(behind).take_while(|id| id.as_str().starts_with(&query.prefix));
+    wanted.take(query.limit).cloned().collect()
 }
 
 impl From<&Record> for Entry {

@@ -106,7 +106,7 @@ pub(crate) fn records(
 ) -> impl Iterator<Item = Result<(usize, Record), (usize, Damage)>> {
     let (body, mut at) = (body.clone(), 0);
     (0..batch.records).map(move |_| {
-        let (record, length) = record::decode(&body.slice(at..)).map_err(|damage| (at, damage))?;
+        let (record, length) = record::decode_behind(&body, at, None).map_err(|damage| (at, damage))?;
         at += length;
         Ok((at - length, record))
     })

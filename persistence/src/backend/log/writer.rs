@@ -1,7 +1,7 @@
 //! Who writes, and when is a batch durable?
 //!
 //! One thread takes whatever waits, forms a batch of it, writes it and syncs once; what comes in meanwhile waits for the next batch. So a slow
-//! disk gets large batches and a fast one small ones, without a timer. The decisions are in `form`; this file acts.
+//! disk gets large batches and a fast one small ones, without a timer. A small batch gives way, for moments, to those who are likely to join it. The decisions are in `form`; this file acts.
 //!
 //! When a write or a sync fails, nobody knows what of the batch is on the device, and asking the same file again proves nothing. So the file is given up:
 //! the next segment says where it ended, before the batch. Once that is durable the batch certainly is not in the journal; until then
@@ -30,8 +30,15 @@ use super::table::{Entry, Table};
 use crate::backend::{Append, Appended, Delete, Fault, WriteError};
 use crate::id::{Epoch, PersistenceId, Slice};
 
-/// A file grows by at least, and at most, so many bytes at a time.
-const GROWTH: (u64, u64) = (64 << 10, 8 << 20);
+/// A file grows by at least, and at most, so many bytes at a time. The batch that needs it waits until they are on the disk: with
+/// 8 MiB at a time one batch in a hundred took 6 ms instead of 2.
+const GROWTH: (u64, u64) = (64 << 10, 1 << 20);
+/// How often the writer gives way to those who are about to submit before it writes a batch without them: at least, at most, and
+/// after how many batches it tries the most again. A thread that sleeps needs up to 100 µs until it runs: 400 times. With 16 alone, 16 callers
+/// remain in two groups: 47,000 events/s instead of 71,000.
+const PATIENCE: (u32, u32, u64) = (16, 400, 64);
+/// A batch of so many operations waits for nobody.
+const ENOUGH: usize = 128;
 const ROOM: &str =
     "Make room or look for errors of the device; the journal goes on by itself when a write succeeds";
 
@@ -40,14 +47,19 @@ pub(crate) type Answer<T> = oneshot::Sender<Result<T, WriteError>>;
 /// What waits for the writer.
 pub(crate) enum Command {
     Claim(Slice, Answer<Epoch>),
-    Append(Append, Answer<Appended>),
+    /// With its [size](Append::size_bytes).
+    Append(Append, usize, Answer<Stored>),
     Delete(Delete, Answer<()>),
 }
+
+/// An append that is durable, and what was appended. It is freed where it was made: an allocator lets threads wait for each
+/// other when one of them frees what the others make.
+pub(crate) type Stored = (Appended, Append);
 
 /// What was put into the batch, with the answer once it is durable.
 enum Settled {
     Claim(Answer<Epoch>, Result<Epoch, WriteError>),
-    Append(Answer<Appended>, Result<Appended, WriteError>),
+    Append(Answer<Stored>, Result<Stored, WriteError>),
     Delete(Answer<()>, Result<(), WriteError>),
 }
 
@@ -76,6 +88,10 @@ pub struct Writer {
     pub(crate) dead: Vec<Dead>,
     /// Segments that are full, for whoever builds their indexes; None: that is done here.
     pub(crate) keeper: Option<Sender<Arc<Segment>>>,
+    /// How many operations the next batch may hope for; None: it takes what waits.
+    pub(crate) hopes: Option<usize>,
+    /// How often it gives way for them. Less and less when they do not come.
+    pub(crate) patience: u32,
     /// Held until the journal is closed.
     pub(crate) lock: Option<Box<dyn Send + Sync>>,
     pub(crate) closed: watch::Sender<bool>,
@@ -92,6 +108,7 @@ enum Failed {
 impl Writer {
     /// Writes until the journal is closed and nothing waits any more. Blocks.
     pub fn run(mut self) {
+        self.hopes = Some(0);
         while let Ok(command) = self.commands.recv() {
             self.batch(command);
         }
@@ -121,11 +138,12 @@ impl Writer {
     /// Writes what waits, `first` before all, as one batch.
     fn batch(&mut self, first: Command) {
         let ready = self.ready();
-        let (mut form, mut settled) = (Form::new(self.tail.end), Vec::new());
-        let mut next = Some(first);
+        let (mut form, mut settled) = (Form::new(self.tail.end, self.store.context.journal), Vec::new());
+        let most = if self.tail.number.is_multiple_of(PATIENCE.2) { PATIENCE.1 } else { self.patience };
+        let (mut next, mut patience) = (Some(first), most);
         while let Some(command) = next {
-            if let Command::Append(append, _) = &command {
-                self.queued_bytes.fetch_sub(append.size_bytes(), Ordering::Relaxed);
+            if let Command::Append(_, bytes, _) = &command {
+                self.queued_bytes.fetch_sub(*bytes, Ordering::Relaxed);
             }
             settled.push(match &ready {
                 Ok(()) => self.admit(&mut form, command),
@@ -135,13 +153,20 @@ impl Writer {
             let full = form.records() >= self.options.batch_events
                 || form.size() >= self.options.batch_bytes
                 || settled.len() >= self.options.queue;
-            next = if full { None } else { self.commands.try_recv().ok() };
+            next = if full { None } else { self.next(settled.len(), &mut patience) };
+        }
+
+        if patience == 0 {
+            self.patience = (self.patience / 2).max(PATIENCE.0);
+        } else if patience < most {
+            self.patience = PATIENCE.1;
         }
         let written = if form.records() == 0 { Ok(()) } else { self.write(&mut form) };
         match written {
             Ok(()) => {
                 self.lanes.extend(std::mem::take(&mut form.lanes));
-                form.into_heads().for_each(|(id, head)| self.recent.put(id, head));
+                form.into_heads().for_each(|(id, head)| self.recent.put(&id, head));
+                self.hopes = self.hopes.map(|_| (settled.len() + self.commands.len()).min(ENOUGH));
                 settled.into_iter().for_each(Settled::answer);
             }
             Err(failed) => {
@@ -153,15 +178,36 @@ impl Writer {
         }
     }
 
+    /// The next command for a batch that has so many, if there is one.
+    ///
+    /// Whoever was answered by the last sync is likely to submit again at once. Those few microseconds are waited for: otherwise callers
+    /// split into two groups, of which one is always synced while the other waits, and each takes two syncs. What is hoped for
+    /// is what the last batch answered and what waited meanwhile, so a lone caller waits for nobody.
+    fn next(&self, taken: usize, patience: &mut u32) -> Option<Command> {
+        loop {
+            match self.commands.try_recv() {
+                Ok(command) => return Some(command),
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) => {}
+            }
+            if *patience == 0 || self.hopes.is_none_or(|hopes| taken >= hopes) {
+                return None;
+            }
+            *patience -= 1;
+            std::thread::yield_now();
+        }
+    }
+
     /// Checks a command against the journal and the batch, and puts it into the batch.
     fn admit(&mut self, form: &mut Form, command: Command) -> Settled {
         match command {
             Command::Claim(slice, to) => Settled::Claim(to, Ok(form.claim(&self.lanes, slice))),
-            Command::Append(append, to) => {
+            Command::Append(append, _, to) => {
+                let is_new = form.head(&append.id).is_none();
+                let back = if is_new { self.tail.segment.last_of(&append.id) } else { 0 };
                 let head = self.head(form, &append.id);
-                let back = self.tail.segment.last_of(&append.id);
                 let result = head.and_then(|head| form.append(&self.lanes, &append, head, back));
-                Settled::Append(to, result)
+                Settled::Append(to, result.map(|appended| (appended, append)))
             }
             Command::Delete(delete, to) => {
                 let head = self.head(form, &delete.id);
@@ -177,7 +223,7 @@ impl Writer {
         }
         match self.store.highest(id) {
             Ok(head) => {
-                self.recent.put(id.clone(), head);
+                self.recent.put(id, head);
                 Ok(head)
             }
             Err(error) => Err(WriteError::Unavailable(error.fault().clone())),
@@ -313,7 +359,7 @@ impl Command {
     fn fail(self, error: WriteError) -> Settled {
         match self {
             Self::Claim(_, to) => Settled::Claim(to, Err(error)),
-            Self::Append(_, to) => Settled::Append(to, Err(error)),
+            Self::Append(_, _, to) => Settled::Append(to, Err(error)),
             Self::Delete(_, to) => Settled::Delete(to, Err(error)),
         }
     }
