@@ -1,21 +1,23 @@
 //! What must a journal be able to do, and what may those who use it rely on?
 //!
 //! [`JournalBackend`] is the contract, [`conformance`](crate::conformance) its test. [`memory`] is for
-//! tests, [`log`] keeps events in files.
+//! tests, [`log`] keeps events in files. [`tail`] is how a backend tells its readers of what is new.
 
 mod error;
 
 pub mod log;
 pub mod memory;
+pub mod tail;
 
 use std::collections::BTreeMap;
 
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, StreamExt};
 
 use crate::id::{Epoch, Ordinal, PersistenceId, Sequence, Slice, Slices};
 use crate::recorded::{NewEvent, Recorded};
+use tail::Tail;
 
 pub use crate::id::{MAX_ID_BYTES, MAX_SLICES};
 pub use crate::recorded::{MAX_LABEL_BYTES, MAX_METADATA_BYTES, MAX_PAYLOAD_BYTES, MAX_TAGS};
@@ -164,6 +166,34 @@ pub struct IdQuery {
 pub trait JournalBackend: Send + Sync + 'static {
     /// How many slices the journal has. It never changes.
     fn slices(&self) -> Slices;
+
+    /// A random number that tells this journal from all others, and outlives a restart: an [`Offset`](crate::Offset) holds it. It never changes. Unless the
+    /// backend knows better, 0: then an offset of another journal is not noticed.
+    fn identity(&self) -> u64 {
+        0
+    }
+
+    /// Whether the ordinals of a slice are 1, 2, 3 and so on, so that one that is missing was deleted. Unless the backend knows better, no: then those who read
+    /// slices cannot tell what was deleted from what never was.
+    fn is_gapless(&self) -> bool {
+        false
+    }
+
+    /// Where those who follow the journal learn of what is new. Unless the backend has one, they look again every
+    /// 50 ms.
+    fn tail(&self) -> Option<&Tail> {
+        None
+    }
+
+    /// The last ordinal of each slice that has one, also where its event was deleted. Unless the backend knows better, nothing: then it is not
+    /// noticed when somebody has read further than the journal reaches.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`].
+    fn ends(&self) -> BoxFuture<'static, Result<BTreeMap<Slice, Ordinal>, ReadError>> {
+        std::future::ready(Ok(BTreeMap::new())).boxed()
+    }
 
     /// Takes over a slice: the answer is an epoch of its own, durable, and fences all lower ones.
     ///

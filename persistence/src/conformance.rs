@@ -1,7 +1,7 @@
 //! Does a backend keep the contract of [`JournalBackend`]?
 //!
 //! [`check`] tries to break every point of it, on storage that the backend's own tests provide as a [`Storage`]; each function of
-//! [`appends`], [`fencing`], [`reads`], [`deletions`] and [`faults`] is one story and can be run on its own. A broken contract
+//! [`appends`], [`fencing`], [`reads`], [`deletions`], [`following`] and [`faults`] is one story and can be run on its own. A broken contract
 //! is a panic that says which.
 //!
 //! ```
@@ -38,6 +38,7 @@ pub mod appends;
 pub mod deletions;
 pub mod faults;
 pub mod fencing;
+pub mod following;
 pub mod reads;
 pub mod snapshots;
 
@@ -92,6 +93,9 @@ pub async fn check<S: Storage>(create: impl Fn(Slices) -> S) -> Vec<&'static str
     reads::ids_are_listed_in_pages(&create).await;
     deletions::what_is_deleted_is_gone_and_its_sequences_stay_used(&create).await;
     deletions::deleting_beyond_the_end_deletes_all_there_is(&create).await;
+    following::it_has_an_identity_that_stays(&create).await;
+    following::slices_end_at_their_last_event(&create).await;
+    following::whoever_follows_learns_of_what_is_new(&create).await;
     faults::everything_outlives_a_restart(&create).await;
     let mut skipped = Vec::new();
     if !faults::a_crash_loses_nothing_acknowledged(&create).await {

@@ -22,6 +22,7 @@ use crate::backend::memory::Memory;
 use crate::backend::{Fault, JournalBackend, WriteError};
 use crate::disk::real::Real;
 use crate::id::{Epoch, Ordinal, PersistenceId, Sequence, Slice, Slices};
+use crate::offset::Offset;
 use crate::releaser::Releaser;
 use crate::retention::Snapshots;
 use crate::snapshot::SnapshotStore;
@@ -191,6 +192,18 @@ impl Journal {
         let number = readers.next;
         readers.marks.insert(number, BTreeMap::new());
         Reader { journal: self.clone(), number }
+    }
+
+    /// Registers a reader of `slices` that begins behind `from`.
+    pub(crate) fn reader_of(&self, slices: &BTreeSet<Slice>, from: &Offset) -> Reader {
+        let reader = self.reader();
+        let all = self.get().map(|open| open.backend.slices());
+        for slice in all.into_iter().flat_map(Slices::iter) {
+            // What it does not read need not wait for it.
+            let at = if slices.contains(&slice) { from.of(slice) } else { Ordinal::MAX };
+            reader.passed(slice, at);
+        }
+        reader
     }
 
     pub(crate) fn get(&self) -> Option<&Open> {

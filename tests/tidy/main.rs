@@ -39,6 +39,8 @@ const PURE: &[&str] = &[
     "persistence/src/event_sourced.rs",
     "persistence/src/evolve.rs",
     "persistence/src/id.rs",
+    "persistence/src/join.rs",
+    "persistence/src/offset.rs",
     "persistence/src/pipeline.rs",
     "persistence/src/recorded.rs",
     "persistence/src/recovery.rs",

@@ -12,6 +12,7 @@ mod snapshots;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
@@ -21,6 +22,7 @@ use tokio::sync::oneshot;
 
 pub use snapshots::Snapshots;
 
+use super::tail::{self, Tail};
 use super::{
     Append, Appended, Delete, Fault, IdQuery, JournalBackend, ReadError, SliceQuery, WriteError, check_slice,
 };
@@ -32,12 +34,16 @@ use crate::snapshot::Snapshot;
 const CAPACITY: usize = 4096;
 /// How many events a stream takes at a time.
 const CHUNK: usize = 64;
+/// The identity of the last journal. They are gone with the process, so counting tells them apart.
+static IDENTITIES: AtomicU64 = AtomicU64::new(0);
 
 /// The journal. A clone is the same journal.
 #[derive(Clone)]
 pub struct Memory {
     shared: Arc<Mutex<State>>,
     slices: Slices,
+    identity: u64,
+    tail: Tail,
 }
 
 /// What a test does to a [`Memory`].
@@ -65,6 +71,7 @@ struct State {
     failures: VecDeque<Failure>,
     unreadable: bool,
     snapshots: BTreeMap<PersistenceId, BTreeMap<Sequence, Snapshot>>,
+    tail: Tail,
 }
 
 #[derive(Default)]
@@ -97,8 +104,10 @@ enum Waiting {
 impl Memory {
     /// An empty journal of `slices` slices, and what a test can do to it.
     pub fn new(slices: Slices) -> (Self, Controls) {
-        let shared = Arc::new(Mutex::new(State::default()));
-        (Self { shared: Arc::clone(&shared), slices }, Controls { shared })
+        let tail = Tail::new();
+        let shared = Arc::new(Mutex::new(State { tail: tail.clone(), ..State::default() }));
+        let identity = IDENTITIES.fetch_add(1, Ordering::Relaxed) + 1;
+        (Self { shared: Arc::clone(&shared), slices, identity, tail }, Controls { shared })
     }
 
     /// Queues an operation, and takes it at once unless the journal is held.
@@ -174,8 +183,8 @@ impl State {
         for _ in 0..operations {
             let Some(waiting) = self.waiting.pop_front() else { return };
             match self.failures.pop_front() {
-                None => waiting.settle(&mut self.durable, false),
-                Some(Failure::UnknownKept) => waiting.settle(&mut self.durable, true),
+                None => waiting.settle(&mut self.durable, &self.tail, false),
+                Some(Failure::UnknownKept) => waiting.settle(&mut self.durable, &self.tail, true),
                 Some(Failure::UnknownLost) => waiting.fail(unknown()),
                 Some(Failure::Refused) => waiting.fail(WriteError::Unavailable(fault())),
             }
@@ -185,14 +194,23 @@ impl State {
 
 impl Waiting {
     /// Does it and answers: with what came of it, or, when `doubtful`, that nobody knows.
-    fn settle(self, durable: &mut Durable, doubtful: bool) {
+    fn settle(self, durable: &mut Durable, tail: &Tail, doubtful: bool) {
         fn answer<T>(to: Answer<T>, result: Result<T, WriteError>, doubtful: bool) {
             // Whoever dropped the future does not want to know.
             let _ = to.send(if doubtful { result.and(Err(unknown())) } else { result });
         }
         match self {
             Self::Claim(slice, to) => answer(to, Ok(durable.claim(slice)), doubtful),
-            Self::Append(append, to) => answer(to, durable.append(append), doubtful),
+            Self::Append(append, to) => {
+                let told = Arc::new(append.clone());
+                let appended = durable.append(append);
+                if let Ok(Appended { ordinal, .. }) = appended
+                    && !told.events.is_empty()
+                {
+                    tail.tell(vec![tail::Durable { append: told, last: ordinal }]);
+                }
+                answer(to, appended, doubtful);
+            }
             Self::Delete(delete, to) => answer(to, durable.delete(&delete), doubtful),
         }
     }
@@ -264,6 +282,29 @@ impl Durable {
 impl JournalBackend for Memory {
     fn slices(&self) -> Slices {
         self.slices
+    }
+
+    fn identity(&self) -> u64 {
+        self.identity
+    }
+
+    fn is_gapless(&self) -> bool {
+        true
+    }
+
+    fn tail(&self) -> Option<&Tail> {
+        Some(&self.tail)
+    }
+
+    fn ends(&self) -> BoxFuture<'static, Result<BTreeMap<Slice, Ordinal>, ReadError>> {
+        let shared = Arc::clone(&self.shared);
+        async move {
+            let state = shared.lock();
+            let slices = readable(&state)?.slices.iter();
+            let ends = slices.filter(|(_, slice)| slice.last > Ordinal::ZERO);
+            Ok(ends.map(|(number, slice)| (*number, slice.last)).collect())
+        }
+        .boxed()
     }
 
     fn claim(&self, slice: Slice) -> BoxFuture<'static, Result<Epoch, WriteError>> {

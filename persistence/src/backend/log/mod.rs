@@ -42,6 +42,7 @@ mod table;
 mod walk;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -56,8 +57,9 @@ use super::{
     Append, Appended, Delete, Fault, IdQuery, JournalBackend, ReadError, SliceQuery, SlicesQuery, WriteError,
     check_slice,
 };
+use crate::backend::tail::Tail;
 use crate::disk::Disk;
-use crate::id::{Epoch, PersistenceId, Sequence, Slice, Slices};
+use crate::id::{Epoch, Ordinal, PersistenceId, Sequence, Slice, Slices};
 use crate::recorded::Recorded;
 
 use read::Pool;
@@ -232,6 +234,7 @@ struct Inner {
     store: Arc<Store>,
     commands: RwLock<Option<Sender<Command>>>,
     queued_bytes: Arc<AtomicUsize>,
+    tail: Tail,
     options: Options,
     pool: Pool,
     torn: Option<TornEnd>,
@@ -296,8 +299,10 @@ fn build(disk: Arc<dyn Disk>, options: Options, pool: Pool) -> Result<(Log, Writ
     let (sender, commands) = crossbeam_channel::bounded(options.queue);
     let (ended, closed) = watch::channel(false);
     let queued_bytes = Arc::new(AtomicUsize::new(0));
+    let tail = Tail::new();
     let writer = Writer {
         store: Arc::clone(&store),
+        told: tail.clone(),
         options: options.clone(),
         commands,
         queued_bytes: Arc::clone(&queued_bytes),
@@ -313,7 +318,8 @@ fn build(disk: Arc<dyn Disk>, options: Options, pool: Pool) -> Result<(Log, Writ
         closed: ended,
     };
     let commands = RwLock::new(Some(sender));
-    let inner = Inner { store, commands, queued_bytes, options, pool, torn: opened.torn, closed };
+    let torn = opened.torn;
+    let inner = Inner { store, commands, queued_bytes, tail, options, pool, torn, closed };
     Ok((Log { inner: Arc::new(inner) }, writer))
 }
 
@@ -422,6 +428,23 @@ impl JournalBackend for Log {
         self.inner.store.context.slices
     }
 
+    fn identity(&self) -> u64 {
+        self.inner.store.context.journal
+    }
+
+    fn is_gapless(&self) -> bool {
+        true
+    }
+
+    fn tail(&self) -> Option<&Tail> {
+        Some(&self.inner.tail)
+    }
+
+    fn ends(&self) -> BoxFuture<'static, Result<BTreeMap<Slice, Ordinal>, ReadError>> {
+        let store = Arc::clone(&self.inner.store);
+        self.inner.pool.ask(move || store.ends())
+    }
+
     fn claim(&self, slice: Slice) -> BoxFuture<'static, Result<Epoch, WriteError>> {
         let slices = self.slices().get();
         let there = slice.get() < slices;
@@ -432,6 +455,7 @@ impl JournalBackend for Log {
     fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, WriteError>> {
         let bytes = append.size_bytes();
         let check = append.check_of(self.slices(), bytes);
+        let append = Arc::new(append);
         self.submit(check, bytes, |answer| Command::Append(append, bytes, answer), |(appended, _)| appended)
     }
 

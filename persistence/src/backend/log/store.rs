@@ -5,7 +5,7 @@
 //! * The segments are in order, without gaps; the last one is the one that is written.
 //! * Who holds the list or a segment keeps reading the files as they were.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ use super::record::Record;
 use super::segment::Segment;
 use crate::backend::{IdQuery, ReadError, SlicesQuery};
 use crate::disk::Disk;
-use crate::id::{PersistenceId, Sequence, Slice, Slices};
+use crate::id::{Ordinal, PersistenceId, Sequence, Slice, Slices};
 use crate::recorded::Recorded;
 
 /// The most events, and about the most bytes, that a reader holds.
@@ -101,6 +101,20 @@ impl Store {
             }
         }
         Ok(0)
+    }
+
+    /// The last ordinal of each slice that has one.
+    pub(crate) fn ends(&self) -> Result<BTreeMap<Slice, Ordinal>, ReadError> {
+        let mut ends = BTreeMap::new();
+        for segment in self.segments().iter() {
+            for (slice, _, last) in segment.lanes()? {
+                if last > 0 {
+                    let end = ends.entry(slice).or_insert(Ordinal::ZERO);
+                    *end = (*end).max(Ordinal::new(last));
+                }
+            }
+        }
+        Ok(ends)
     }
 
     /// Up to where the events of `id` are deleted, as `segments` say.

@@ -27,7 +27,7 @@ use super::rewrite;
 use super::segment::{Segment, file_name};
 use super::store::Store;
 use super::table::{Entry, Table};
-use crate::backend::{Append, Appended, Delete, Fault, WriteError};
+use crate::backend::{Append, Appended, Delete, Fault, WriteError, tail};
 use crate::id::{Epoch, PersistenceId, Slice};
 
 /// A file grows by at least, and at most, so many bytes at a time. The batch that needs it waits until they are on the disk: with
@@ -48,13 +48,13 @@ pub(crate) type Answer<T> = oneshot::Sender<Result<T, WriteError>>;
 pub(crate) enum Command {
     Claim(Slice, Answer<Epoch>),
     /// With its [size](Append::size_bytes).
-    Append(Append, usize, Answer<Stored>),
+    Append(Arc<Append>, usize, Answer<Stored>),
     Delete(Delete, Answer<()>),
 }
 
 /// An append that is durable, and what was appended. It is freed where it was made: an allocator lets threads wait for each
 /// other when one of them frees what the others make.
-pub(crate) type Stored = (Appended, Append);
+pub(crate) type Stored = (Appended, Arc<Append>);
 
 /// What was put into the batch, with the answer once it is durable.
 enum Settled {
@@ -79,6 +79,8 @@ pub struct Writer {
     pub(crate) options: Options,
     pub(crate) commands: Receiver<Command>,
     pub(crate) queued_bytes: Arc<AtomicUsize>,
+    /// Who follows the journal learns here what is durable.
+    pub(crate) told: tail::Tail,
     pub(crate) tail: Tail,
     pub(crate) lanes: Lanes,
     pub(crate) recent: Recent,
@@ -167,7 +169,15 @@ impl Writer {
                 self.lanes.extend(std::mem::take(&mut form.lanes));
                 form.into_heads().for_each(|(id, head)| self.recent.put(&id, head));
                 self.hopes = self.hopes.map(|_| (settled.len() + self.commands.len()).min(ENOUGH));
+                let durable = if self.told.is_followed() { durable(&settled) } else { Vec::new() };
+                let is_new = settled.iter().any(Settled::is_new);
                 settled.into_iter().for_each(Settled::answer);
+                // Behind the answers: nobody who waits for one waits for this.
+                if !durable.is_empty() {
+                    self.told.tell(durable);
+                } else if is_new {
+                    self.told.announce();
+                }
             }
             Err(failed) => {
                 let error = self.failed(failed);
@@ -347,6 +357,17 @@ impl Writer {
     }
 }
 
+/// What was appended.
+fn durable(settled: &[Settled]) -> Vec<tail::Durable> {
+    let appended = settled.iter().filter_map(|settled| match settled {
+        Settled::Append(_, Ok((appended, append))) if !append.events.is_empty() => {
+            Some(tail::Durable { append: Arc::clone(append), last: appended.ordinal })
+        }
+        _ => None,
+    });
+    appended.collect()
+}
+
 impl Drop for Writer {
     fn drop(&mut self) {
         // Also when it is dropped in the middle, whoever waits for the end has to learn of it.
@@ -366,6 +387,11 @@ impl Command {
 }
 
 impl Settled {
+    /// Whether it put events into the journal, if the batch was written.
+    fn is_new(&self) -> bool {
+        matches!(self, Self::Append(_, Ok((_, append))) if !append.events.is_empty())
+    }
+
     /// Whoever dropped the future does not want to know.
     fn answer(self) {
         match self {
