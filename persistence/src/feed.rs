@@ -126,11 +126,13 @@ impl FeedError {
 pub struct EventFeed {
     backend: Arc<dyn JournalBackend>,
     env: Env,
-    reader: Reader,
+    reader: Arc<Reader>,
     join: Join,
     source: Source,
     /// Where slices ended when the feed was made, until the journal was read that far.
     ends: BTreeMap<Slice, Ordinal>,
+    /// Whether no events are given out once when it has become live.
+    pub(crate) tells_live: bool,
 }
 
 #[derive(Default)]
@@ -163,7 +165,7 @@ impl Journal {
             return Err(FeedError::NoSuchSlice { slice, slices: slices.get() });
         }
         // First this: what is there now stays.
-        let reader = self.reader_of(&wanted, &from);
+        let reader = Arc::new(self.reader_of(&wanted, &from));
         let ends = backend.ends().await.map_err(FeedError::Read)?;
         for slice in wanted.iter().filter(|_| !ends.is_empty()) {
             let (read, end) = (from.of(*slice), ends.get(slice).copied().unwrap_or_default());
@@ -172,7 +174,15 @@ impl Journal {
             }
         }
         let join = Join::new(wanted, &from, backend.is_gapless(), follow.despite_deletions);
-        Ok(EventFeed { backend, env: env.clone(), reader, join, source: Source::default(), ends })
+        Ok(EventFeed {
+            backend,
+            env: env.clone(),
+            reader,
+            join,
+            source: Source::default(),
+            ends,
+            tells_live: false,
+        })
     }
 
     /// An offset before the first event; `None`: the journal is not open.
@@ -197,7 +207,9 @@ impl Journal {
         let backend = &self.get().ok_or(FeedError::NotOpen)?.backend;
         let mut offset = Offset::start(backend.identity());
         let ends = backend.ends().await.map_err(FeedError::Read)?;
-        ends.into_iter().for_each(|(slice, end)| offset.advance(slice, end));
+        for (slice, end) in ends {
+            offset.advance(slice, end);
+        }
         Ok(offset)
     }
 }
@@ -225,6 +237,9 @@ impl EventFeed {
                 return Ok(events);
             }
             if self.join.phase() == Phase::Live {
+                if std::mem::take(&mut self.tells_live) {
+                    return Ok(events);
+                }
                 self.wait().await;
             }
         }
@@ -251,6 +266,11 @@ impl EventFeed {
     /// Everything up to `offset` is not needed any more, also after a crash.
     pub fn passed(&self, offset: &Offset) {
         offset.iter().for_each(|(slice, ordinal)| self.reader.passed(slice, ordinal));
+    }
+
+    /// For one who lets another one read, and knows himself what is not needed any more.
+    pub(crate) fn reader(&self) -> Arc<Reader> {
+        Arc::clone(&self.reader)
     }
 
     /// Follows the tail from here on, then opens the journal.

@@ -42,6 +42,7 @@ const PURE: &[&str] = &[
     "persistence/src/join.rs",
     "persistence/src/offset.rs",
     "persistence/src/pipeline.rs",
+    "persistence/src/projection/attempt.rs",
     "persistence/src/recorded.rs",
     "persistence/src/recovery.rs",
     "persistence/src/retention.rs",

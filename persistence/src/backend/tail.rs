@@ -219,8 +219,6 @@ impl Drop for Follower {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as the tests do")]
-
     use futures_util::FutureExt;
 
     use super::*;

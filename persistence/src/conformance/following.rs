@@ -52,7 +52,7 @@ pub async fn whoever_follows_learns_of_what_is_new<S: Storage>(create: impl Fn(S
                 Found::Batch(batch) => {
                     for found in batch.iter().flat_map(crate::backend::tail::Durable::events) {
                         let there = it.range(&a, found.sequence.get(), found.sequence.get()).await;
-                        assert_eq!(there, [found.clone()], "what is told is what is read");
+                        assert!(there == std::slice::from_ref(&found), "what is told is what is read");
                         seen = seen.max(found.sequence.get());
                     }
                 }

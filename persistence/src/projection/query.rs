@@ -1,0 +1,120 @@
+//! How does somebody ask a read model, and see in it what he has just written?
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::{Pin, pin};
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use tokio::sync::oneshot;
+
+use super::handle::ProjectionRef;
+use super::model::ReadModel;
+use super::part::{Question, Work};
+use super::status::Doing;
+use crate::offset::Position;
+
+/// How long a query waits, where nothing else was said.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// Why a query has no answer. Nothing was changed.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// The read model is not as far as it should be.
+    #[error("the read model did not reach {position} within {after:?}: the projection is {doing:?}")]
+    Behind {
+        /// The event that it should hold.
+        position: Position,
+        /// How long was waited.
+        after: Duration,
+        /// What the projection does.
+        doing: Doing,
+    },
+    /// The read model did not answer: it is not open, or the query panicked.
+    #[error("the read model did not answer: the projection is {doing:?}")]
+    Unanswered {
+        /// What the projection does.
+        doing: Doing,
+    },
+    /// There was no answer in time. The query **may** still run.
+    #[error("the read model did not answer within {after:?}")]
+    TimedOut {
+        /// How long was waited.
+        after: Duration,
+    },
+}
+
+/// A question to a read model, asked when it is awaited. Made by [`ProjectionRef::query`].
+#[must_use = "a query asks nothing until it is awaited"]
+pub struct Query<R: ReadModel, T> {
+    projection: ProjectionRef<R>,
+    ask: Box<dyn FnOnce(&mut R) -> T + Send>,
+    after: Vec<Position>,
+    within: Duration,
+}
+
+impl<R: ReadModel, T: Send + 'static> Query<R, T> {
+    pub(super) fn new(projection: ProjectionRef<R>, ask: Box<dyn FnOnce(&mut R) -> T + Send>) -> Self {
+        Self { projection, ask, after: Vec::new(), within: LIMIT }
+    }
+
+    /// Not before the event at `position` is in the read model. Several calls wait for all of them.
+    pub fn after(mut self, position: Position) -> Self {
+        self.after.push(position);
+        self
+    }
+
+    /// How long it waits, for positions and for the answer. Default: 5 s.
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.within = limit;
+        self
+    }
+
+    async fn run(self) -> Result<T, QueryError> {
+        let Self { projection, ask, after, within } = self;
+        let live = projection.inner.live();
+        let doing = || {
+            let first = live.parts.first();
+            first.map_or(Doing::Ended, |(_, board)| board.get().doing)
+        };
+        let is_there = |position: &Position| live.parts.iter().any(|(_, board)| board.covers(*position));
+        let mut limit = pin!(projection.env().sleep(within));
+        let reached = pin!(live.until(|_| after.iter().all(is_there)));
+        if let Either::Right(_) = select(reached, &mut limit).await
+            && let Some(&position) = after.iter().find(|position| !is_there(position))
+        {
+            return Err(QueryError::Behind { position, after: within, doing: doing() });
+        }
+        let (answer, answered) = oneshot::channel();
+        let question: Question<R> = Box::new(move |model| {
+            // Whoever is gone does not want to know.
+            let _ = answer.send(ask(model));
+        });
+        let Some((part, _)) = live.parts.first() else {
+            return Err(QueryError::Unanswered { doing: Doing::Ended });
+        };
+        if part.tell(Work::Ask(question)).is_err() {
+            return Err(QueryError::Unanswered { doing: doing() });
+        }
+        match select(answered, limit).await {
+            Either::Left((answer, _)) => answer.map_err(|_| QueryError::Unanswered { doing: doing() }),
+            Either::Right(_) => Err(QueryError::TimedOut { after: within }),
+        }
+    }
+}
+
+impl<R: ReadModel, T: Send + 'static> IntoFuture for Query<R, T> {
+    type Output = Result<T, QueryError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl<R: ReadModel, T> fmt::Debug for Query<R, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Query").field("after", &self.after).finish_non_exhaustive()
+    }
+}
