@@ -43,8 +43,8 @@ pub(crate) type Question<R> = Box<dyn FnOnce(&mut R) + Send>;
 pub(crate) enum Work<R: ReadModel> {
     /// Look whether there is something to do.
     Go,
-    /// What was read.
-    Got(Line<R>, Got<R>),
+    /// What was read, for the read model that was opened as this one.
+    Got(u64, Line<R>, Got<R>),
     /// A wait is over, or somebody wants another try.
     Again,
     Skip(ReplyTo<bool>),
@@ -72,6 +72,8 @@ pub(crate) struct Part<R: ReadModel> {
 
 /// A read model that is open, and what is read for it.
 struct Open<R: ReadModel> {
+    /// How many were opened before it. A restart leaves what the one before has asked for on its way.
+    number: u64,
     model: R,
     /// `None` while it is waited for.
     line: Option<Line<R>>,
@@ -160,9 +162,6 @@ impl<R: ReadModel> Part<R> {
         if self.waits || self.unreadable {
             return;
         }
-        if self.paused.load(Ordering::Acquire) {
-            return self.show(Doing::Paused);
-        }
         if self.open.is_none() {
             match self.open(ctx).await {
                 Ok(open) => {
@@ -183,6 +182,9 @@ impl<R: ReadModel> Part<R> {
                     return self.show(Doing::Unreadable { reason });
                 }
             }
+        }
+        if self.paused.load(Ordering::Acquire) {
+            return self.show(Doing::Paused);
         }
         while let Some(hand) = &self.hand {
             match hand.attempt.next() {
@@ -218,13 +220,14 @@ impl<R: ReadModel> Part<R> {
 
     /// Asks for what was read.
     fn fetch(&mut self, ctx: &mut Context<Self>) {
-        let Some(mut line) = self.open.as_mut().and_then(|open| open.line.take()) else { return };
+        let Some(open) = &mut self.open else { return };
+        let (number, Some(mut line)) = (open.number, open.line.take()) else { return };
         let next = async move {
             let got = line.recv().await;
             (line, got)
         };
         // One at a time, so there is always room.
-        if ctx.pipe_to_self(next, |(line, got)| Work::Got(line, got)).is_err() {
+        if ctx.pipe_to_self(next, move |(line, got)| Work::Got(number, line, got)).is_err() {
             self.open = None;
             self.suspend(1, "its mailbox is full".to_owned(), ctx);
         }
@@ -267,7 +270,8 @@ impl<R: ReadModel> Part<R> {
         let mine = |slice: &(Slice, Ordinal)| self.slices.contains(&slice.0);
         let mut own = Offset::start(offset.journal());
         offset.iter().filter(mine).for_each(|(slice, ordinal)| own.advance(slice, ordinal));
-        Ok(Open { model, line: Some(line), reader, offset: own, unmarked: 0 })
+        let number = self.board.opened();
+        Ok(Open { number, model, line: Some(line), reader, offset: own, unmarked: 0 })
     }
 
     /// Puts the next events into the read model.
@@ -394,6 +398,7 @@ impl<R: ReadModel> Part<R> {
             }
             None => {
                 self.open = None;
+                self.hand = None;
                 self.suspend(1, "its reader has ended".to_owned(), ctx);
             }
         }
@@ -430,7 +435,11 @@ impl<R: ReadModel> Actor for Part<R> {
     async fn receive(&mut self, work: Work<R>, ctx: &mut Context<Self>) -> Result<(), Failure> {
         match work {
             Work::Go => {}
-            Work::Got(line, got) => self.got(line, got, ctx),
+            Work::Got(number, line, got) => {
+                if self.open.as_ref().is_some_and(|open| open.number == number) {
+                    self.got(line, got, ctx);
+                }
+            }
             Work::Again => {
                 (self.waits, self.unreadable) = (false, false);
                 if let Some(hand) = &mut self.hand {

@@ -1,5 +1,7 @@
 //! What can others see of a projection while it runs?
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use omnitron_runtime::CheckResult;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -75,13 +77,19 @@ pub struct PartStatus {
 pub(crate) struct Board {
     status: Mutex<PartStatus>,
     changed: watch::Sender<()>,
+    opened: AtomicU64,
 }
 
 impl Board {
     pub(crate) fn new(journal: u64) -> Self {
         let status =
             PartStatus { doing: Doing::Runs, offset: Offset::start(journal), events: 0, is_live: false };
-        Self { status: Mutex::new(status), changed: watch::Sender::new(()) }
+        Self { status: Mutex::new(status), changed: watch::Sender::new(()), opened: AtomicU64::new(0) }
+    }
+
+    /// A read model was opened. How many were before.
+    pub(crate) fn opened(&self) -> u64 {
+        self.opened.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(crate) fn get(&self) -> PartStatus {

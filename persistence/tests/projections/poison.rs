@@ -1,0 +1,95 @@
+//! What becomes of an event that a read model cannot take?
+
+use std::time::Duration;
+
+use omnitron_persistence::NewEvent;
+use omnitron_persistence::projection::{Doing, Poison};
+
+use crate::world::{World, noted};
+
+#[test]
+fn a_projection_halts_in_front_of_it_until_somebody_decides() {
+    let mut world = World::new(11);
+    world.write("a", 1..=9);
+    world.shelf.refuse(Some(5));
+    let projection = world.start(world.projection("notes"));
+    world.sim.advance(Duration::from_secs(60));
+    assert_eq!(world.shelf.numbers("a"), [1, 2, 3, 4], "what comes before it is stored");
+    let halted = projection.status().remove(0).doing;
+    assert!(matches!(&halted, Doing::Halted { sequence, .. } if sequence.get() == 5), "{halted:?}");
+    let health = world.sim.block_on(world.system.health().report(Duration::from_secs(1)));
+    assert!(!health.is_ready(), "{health:?}");
+
+    projection.retry();
+    world.sim.run_until_idle();
+    assert_eq!(projection.status()[0].doing, halted, "it still cannot");
+
+    assert_eq!(world.sim.block_on(projection.skip()), 1);
+    world.sim.run_until_idle();
+    assert_eq!(world.shelf.numbers("a"), [1, 2, 3, 4, 6, 7, 8, 9]);
+    let (count, skipped) = world.sim.block_on(projection.skipped()).unwrap();
+    assert_eq!((count, skipped.len()), (1, 1));
+    assert_eq!((skipped[0].id.as_str(), skipped[0].sequence.get()), ("a", 5));
+    assert!(skipped[0].reason.contains("not wanted"), "{skipped:?}");
+    assert_eq!(world.sim.block_on(projection.skip()), 0, "there is nothing to skip any more");
+    assert!(world.sim.block_on(world.system.health().report(Duration::from_secs(1))).is_ready());
+}
+
+#[test]
+fn a_projection_that_skips_records_each_and_goes_on() {
+    let mut world = World::new(12);
+    let mut events: Vec<NewEvent> = (1..=9).map(noted).collect();
+    events.insert(4, NewEvent::new("noted", "no"));
+    let mut newer = noted(10);
+    newer.version = 99;
+    events.push(newer);
+    world.write_events("a", events);
+    world.shelf.refuse(Some(2));
+    world.shelf.panic_over(Some(8));
+    let projection = world.start(world.projection("notes").poison(Poison::Skip));
+    world.sim.run_until_idle();
+    assert_eq!(world.shelf.numbers("a"), [1, 3, 4, 5, 6, 7, 9]);
+    let (_, skipped) = world.sim.block_on(projection.skipped()).unwrap();
+    let sequences: Vec<u64> = skipped.iter().map(|skipped| skipped.sequence.get()).collect();
+    assert_eq!(sequences, [2, 5, 9, 11]);
+    world.sim.block_on(projection.stop());
+    let projection = world.start(world.projection("notes").poison(Poison::Skip));
+    world.sim.run_until_idle();
+    assert_eq!(world.sim.block_on(projection.skipped()).unwrap().0, 4, "the record outlives a restart");
+    assert_eq!(world.shelf.numbers("a").len(), 7);
+}
+
+#[test]
+fn a_store_that_is_away_makes_no_event_suspect() {
+    let mut world = World::new(13);
+    world.write("a", 1..=9);
+    let projection = world.start(world.projection("notes").poison(Poison::Skip));
+    world.shelf.unavailable(true);
+    world.sim.advance(Duration::from_secs(300));
+    let doing = projection.status().remove(0).doing;
+    assert!(matches!(&doing, Doing::Suspended { attempts, .. } if *attempts > 5), "{doing:?}");
+    world.shelf.unavailable(false);
+    world.sim.advance(Duration::from_secs(30));
+    assert_eq!(world.shelf.numbers("a"), (1..=9).collect::<Vec<_>>());
+    assert_eq!(world.sim.block_on(projection.skipped()).unwrap().0, 0);
+}
+
+#[test]
+fn a_projection_that_retries_for_ever_does_so_with_longer_waits_and_shows_it() {
+    let mut world = World::new(14);
+    world.write("a", 1..=3);
+    world.shelf.panic_over(Some(2));
+    let projection = world.start(world.projection("notes").poison(Poison::Retry));
+    world.sim.advance(Duration::from_secs(3600));
+    let doing = projection.status().remove(0).doing;
+    let Doing::Suspended { attempts, reason } = doing else { panic!("{doing:?}") };
+    assert!(reason.contains("panicked"), "{reason}");
+    assert!((300..=460).contains(&attempts), "{attempts} attempts in an hour: about one in 10 s");
+    assert_eq!(world.sim.block_on(projection.lag()).unwrap().events, 2);
+    let health = world.sim.block_on(world.system.health().report(Duration::from_secs(1)));
+    assert!(format!("{health:?}").contains("suspended after"), "{health:?}");
+    world.shelf.panic_over(None);
+    projection.retry();
+    world.sim.run_until_idle();
+    assert_eq!(world.shelf.numbers("a"), [1, 2, 3]);
+}
