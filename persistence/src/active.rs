@@ -119,7 +119,7 @@ impl<E: EventSourced> Active<E> {
         let (journal, backend, slice, epoch) = (journal.clone(), Arc::clone(backend), *slice, *epoch);
         let (id, to) = (self.scope.id.clone(), Sequence::new(sequence.get().saturating_sub(1)));
         let (weak, env) = (Arc::downgrade(flow), env.clone());
-        flow.hold(Box::new(move |verdict| {
+        flow.hold(Box::new(move |verdict, _| {
             let passed = || {
                 let ordinal = weak.upgrade().and_then(|flow| flow.last());
                 let readers = journal.slowest_reader(slice);
@@ -146,7 +146,7 @@ impl<E: EventSourced> Active<E> {
         let (journal, slice, epoch) = (journal.clone(), *slice, *epoch);
         // Weak, because a flow holds its releases.
         let flow = Arc::downgrade(flow);
-        Box::new(move |verdict| {
+        Box::new(move |verdict, _| {
             if verdict != Verdict::Durable {
                 return retention.lock().ended(false, None);
             }

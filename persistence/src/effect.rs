@@ -8,10 +8,12 @@ use std::fmt;
 use omnitron_runtime::{ActorRef, Failure, ReplyTo, Unanswered, drop_unanswered};
 
 use crate::event_sourced::EventSourced;
+use crate::offset::Position;
 use crate::pipeline::Verdict;
 
-/// Leaves the actor, or not, as the verdict says.
-pub(crate) type Release = Box<dyn FnOnce(Verdict) + Send>;
+/// Leaves the actor, or not, as the verdict says; with the position of the last durable event of the id, if one became durable since the actor
+/// was started.
+pub(crate) type Release = Box<dyn FnOnce(Verdict, Option<Position>) + Send>;
 
 /// Makes what is to leave of the state.
 type Make<S> = Box<dyn FnOnce(&S) -> Release + Send>;
@@ -29,6 +31,16 @@ pub struct Effect<E: EventSourced> {
     pub(crate) stash: Option<E::Command>,
     pub(crate) stop: bool,
     pub(crate) failure: Option<Failure>,
+}
+
+/// An answer, and where in the journal the state was that it was made of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Positioned<T> {
+    /// The answer.
+    pub value: T,
+    /// Where the events of the effect are, or something behind them; of an effect without events, the last ones of this actor. `None`: it had none since it
+    /// was started.
+    pub position: Option<Position>,
 }
 
 /// A reply or side effect: its kind, and what makes it of the state.
@@ -106,8 +118,25 @@ impl<E: EventSourced> Effect<E> {
     ) -> Self {
         self.then(Kind::Reply, move |state| {
             let value = value(state);
-            Box::new(move |verdict| match verdict {
+            Box::new(move |verdict, _| match verdict {
                 Verdict::Durable => reply.send(value),
+                Verdict::Refused => drop_unanswered(reply, Unanswered::Unavailable),
+                Verdict::Unknown => drop_unanswered(reply, Unanswered::Unconfirmed),
+            })
+        })
+    }
+
+    /// As [`then_reply`](Self::then_reply), with the position of the events in the journal beside the value: whoever has it can
+    /// ask a projection for [what comes after](crate::projection::Query::after) it, and sees his own write.
+    pub fn then_reply_positioned<T: Send + 'static>(
+        self,
+        reply: ReplyTo<Positioned<T>>,
+        value: impl FnOnce(&E::State) -> T + Send + 'static,
+    ) -> Self {
+        self.then(Kind::Reply, move |state| {
+            let value = value(state);
+            Box::new(move |verdict, position| match verdict {
+                Verdict::Durable => reply.send(Positioned { value, position }),
                 Verdict::Refused => drop_unanswered(reply, Unanswered::Unavailable),
                 Verdict::Unknown => drop_unanswered(reply, Unanswered::Unconfirmed),
             })
@@ -124,7 +153,7 @@ impl<E: EventSourced> Effect<E> {
         let actor = actor.clone();
         self.then(Kind::Tell, move |state| {
             let message = message(state);
-            Box::new(move |verdict| {
+            Box::new(move |verdict, _| {
                 if verdict == Verdict::Durable
                     && let Err(undelivered) = actor.tell(message)
                 {
@@ -142,7 +171,7 @@ impl<E: EventSourced> Effect<E> {
     ) -> Self {
         self.then(Kind::Run, move |state| {
             let effect = effect(state);
-            Box::new(move |verdict| {
+            Box::new(move |verdict, _| {
                 if verdict == Verdict::Durable {
                     effect();
                 }

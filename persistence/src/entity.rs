@@ -208,8 +208,12 @@ impl<E: EventSourced> Entity<E> {
             }
             None => match select(std::pin::pin!(journal.place(&id)), patience).await {
                 Either::Left((place, _)) => {
-                    self.flow =
-                        Some(Arc::new(Flow::new(id.clone(), settings.limits, journal.releaser(), place)));
+                    self.flow = Some(Arc::new(Flow::new(
+                        (id.clone(), slice),
+                        settings.limits,
+                        journal.releaser(),
+                        place,
+                    )));
                 }
                 Either::Right(_) => return Err(Passing::Occupied.into()),
             },

@@ -22,7 +22,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::backend::{Appended, Fault, WriteError};
 use crate::effect::Release;
-use crate::id::{Ordinal, PersistenceId};
+use crate::id::{Ordinal, PersistenceId, Slice};
+use crate::offset::Position;
 use crate::pipeline::{Limits, Outcome, Pipeline, Verdict};
 use crate::releaser::Releaser;
 
@@ -44,6 +45,7 @@ pub(crate) enum Gate {
 /// What is on its way for one id.
 pub(crate) struct Flow {
     id: PersistenceId,
+    slice: Slice,
     state: Mutex<State>,
     changed: Notify,
     releaser: Arc<Releaser>,
@@ -66,7 +68,7 @@ const KEPT: usize = 16;
 
 impl Flow {
     pub(crate) fn new(
-        id: PersistenceId,
+        (id, slice): (PersistenceId, Slice),
         limits: Limits,
         releaser: Arc<Releaser>,
         place: OwnedSemaphorePermit,
@@ -74,7 +76,7 @@ impl Flow {
         let pipeline = Pipeline::new(limits);
         let (appends, hands) = (VecDeque::new(), VecDeque::new());
         let state = State { pipeline, appends, runs: false, trouble: None, last: None, hands };
-        Self { id, state: Mutex::new(state), changed: Notify::new(), releaser, _place: place }
+        Self { id, slice, state: Mutex::new(state), changed: Notify::new(), releaser, _place: place }
     }
 
     /// An append of so many bytes was handed to the journal. These are released when it and everything before it is durable.
@@ -103,7 +105,7 @@ impl Flow {
     pub(crate) fn hold(&self, what: Release) {
         let now = self.state.lock().pipeline.hold(what);
         if let Some((what, verdict)) = now {
-            self.release(what, verdict);
+            self.release(what, verdict, self.last());
         }
     }
 
@@ -181,9 +183,10 @@ impl Flow {
             if hands.is_empty() {
                 break;
             }
+            let last = state.last;
             drop(state);
             for (what, verdict) in hands.drain(..) {
-                self.release(what, verdict);
+                self.release(what, verdict, last);
             }
             state = self.state.lock();
         }
@@ -197,8 +200,9 @@ impl Flow {
         done
     }
 
-    fn release(&self, what: Release, verdict: Verdict) {
-        if std::panic::catch_unwind(AssertUnwindSafe(|| what(verdict))).is_err() {
+    fn release(&self, what: Release, verdict: Verdict, last: Option<Ordinal>) {
+        let position = last.map(|ordinal| Position { slice: self.slice, ordinal });
+        if std::panic::catch_unwind(AssertUnwindSafe(|| what(verdict, position))).is_err() {
             tracing::error!(id = %self.id, "a side effect panicked, or the drop of a reply");
         }
     }

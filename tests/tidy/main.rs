@@ -46,6 +46,7 @@ const PURE: &[&str] = &[
     "persistence/src/recorded.rs",
     "persistence/src/recovery.rs",
     "persistence/src/retention.rs",
+    "persistence/src/roster.rs",
     "persistence/src/schema_file/compare.rs",
     "persistence/src/timestamp.rs",
     "runtime/src/cron.rs",
