@@ -38,6 +38,9 @@ mod guide {
     mod asks {}
     #[doc = include_str!("../docs/guide/testing.md")]
     mod testing {}
+    #[cfg(feature = "persistence")]
+    #[doc = include_str!("../docs/guide/projections.md")]
+    mod projections {}
     #[doc = include_str!("../docs/guide/from-actix.md")]
     mod from_actix {}
     #[doc = include_str!("../docs/guide/from-kameo.md")]

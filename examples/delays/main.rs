@@ -1,4 +1,4 @@
-//! Carriers' delays per month, in SQLite: commands by id write events, and a projection keeps a table of them. Kill it at any moment and start it again: each flight
+//! Carriers' delays per month, in `SQLite`: commands by id write events, and a projection keeps a table of them. Kill it at any moment and start it again: each flight
 //! is counted once.
 //!
 //! `cargo run --release --example delays [FOLDER]`; without a folder, one among the temporary files.

@@ -1,4 +1,4 @@
-//! The read model: delays per carrier and month, in SQLite.
+//! The read model: delays per carrier and month, in `SQLite`.
 //!
 //! The offset lies in the same database and is written in the same transaction. So whatever a crash leaves, both agree, and each event is counted
 //! exactly once.

@@ -5,7 +5,7 @@
 //! | file | answers |
 //! |---|---|
 //! | `model` | what does a user write? |
-//! | `part` | who puts events into the read model? |
+//! | `part`, `hand` | who puts events into the read model? |
 //! | `attempt` | what is tried next? |
 //! | `reading` | who reads and decodes meanwhile? |
 //! | `ledger` | what was left out, which generation is live? |
@@ -14,6 +14,7 @@
 //! | `keyed` | what if the store has no transactions? |
 
 mod attempt;
+mod hand;
 mod handle;
 mod keyed;
 mod ledger;

@@ -18,9 +18,10 @@ use futures_util::FutureExt;
 use omnitron_runtime::{Actor, ActorRef, CheckResult, Context, Failure, ReplyTo};
 use tokio::sync::mpsc;
 
-use super::attempt::{Attempt, Order, Outcome, Poison};
+use super::attempt::{Order, Outcome};
+use super::hand::Hand;
 use super::ledger::Entry;
-use super::model::{Batch, Projected, ReadModel, Why};
+use super::model::{Batch, ReadModel, Why};
 use super::reading::{self, AHEAD, Bad, Fetched};
 use super::status::{Board, Doing};
 use super::{Settings, Target};
@@ -82,36 +83,6 @@ struct Open<R: ReadModel> {
     offset: Offset,
     /// How many events were passed since the offset was stored.
     unmarked: u64,
-}
-
-/// Events that are being put into the read model.
-struct Hand<E> {
-    events: Vec<Projected<E>>,
-    done: usize,
-    bad: Option<Bad>,
-    end: Option<Offset>,
-    attempt: Attempt,
-    /// Why the next event cannot be taken.
-    reason: String,
-}
-
-impl<E> Hand<E> {
-    fn new(fetched: Fetched<E>, policy: Poison) -> Self {
-        let Fetched { events, bad, end, .. } = fetched;
-        let attempt = Attempt::new(policy, events.len(), bad.is_some());
-        Self { events, done: 0, bad, end, attempt, reason: String::new() }
-    }
-
-    /// The next event, which cannot be taken.
-    fn suspect(&self) -> Option<Bad> {
-        let next = self.events.get(self.done).map(|event| Bad {
-            id: event.id.clone(),
-            sequence: event.sequence,
-            position: event.position,
-            reason: self.reason.clone(),
-        });
-        next.or_else(|| self.bad.clone())
-    }
 }
 
 /// Why there is no read model to write to.

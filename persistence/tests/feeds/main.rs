@@ -313,7 +313,7 @@ async fn feeds_of_a_log_read_everything_once_while_it_is_written() {
             let mut all: Vec<u64> = Vec::new();
             while (all.len() as u64) < EVENTS {
                 all.extend(sequences(&feed.next(most).await.unwrap()));
-                if all.len() % 13 == 0 {
+                if all.len().is_multiple_of(13) {
                     // One that begins again where the other one is.
                     let follow = Follow::all().after(feed.offset());
                     feed = journal.follow(&inner, follow).await.unwrap();

@@ -4,6 +4,7 @@
 
 extern crate omnitron_persistence as omnitron;
 
+use std::future::IntoFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,10 +19,8 @@ use omnitron_runtime::{ActorRef, ActorSystem, AskError, ReplyTo};
 use parking_lot::Mutex;
 use proptest::prelude::*;
 
-/// Counts what it is told, and notes how often it was made.
-struct Counter {
-    made: Arc<Mutex<Vec<String>>>,
-}
+/// Keeps the numbers that it is told.
+struct Counter;
 
 enum Command {
     Add(u64),
@@ -76,7 +75,7 @@ impl World {
         let gateway = Gateway::new(move |id: &str| {
             assert_ne!(id, "cursed", "an id that cannot be made");
             notes.lock().push(id.to_owned());
-            Persistent::new(Counter { made: Arc::clone(&notes) })
+            Persistent::new(Counter)
         });
         let gateway = options(gateway).start(&system, "counter").unwrap();
         Self { sim, _system: system, controls, gateway, made }
@@ -94,8 +93,6 @@ impl World {
         self.sim.block_on(self.gateway.active()).unwrap()
     }
 }
-
-use std::future::IntoFuture;
 
 #[test]
 fn a_command_activates_its_entity_and_idleness_lets_it_go() {
@@ -221,7 +218,7 @@ proptest! {
             }
         }
         world.controls.resume();
-        world.sim.advance(Duration::from_secs(60));
+        world.sim.advance(Duration::from_mins(1));
         for (id, expected) in IDS.iter().zip(expected) {
             prop_assert_eq!(world.numbers(id), expected, "{}", id);
         }

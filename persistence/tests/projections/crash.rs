@@ -103,7 +103,7 @@ fn live(random: &mut Random, disk: &Disk, shelf: &Shelf, letters: &Letters, is_l
     }
     if is_last {
         run(&log);
-        sim.advance(std::time::Duration::from_secs(60));
+        sim.advance(std::time::Duration::from_mins(1));
         run(&log);
     } else {
         disk.power_cut();

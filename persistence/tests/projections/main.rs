@@ -107,7 +107,7 @@ fn a_paused_projection_does_nothing_until_it_is_resumed() {
     projection.pause();
     world.sim.run_until_idle();
     world.write("a", 1..=100);
-    world.sim.advance(Duration::from_secs(60));
+    world.sim.advance(Duration::from_mins(1));
     assert!(world.shelf.numbers("a").len() <= 1, "what was in hand may still come");
     assert!(world.sim.block_on(projection.lag()).unwrap().events >= 99);
     projection.resume();
@@ -148,7 +148,7 @@ fn a_rebuild_runs_beside_the_live_one_and_takes_its_place_when_it_has_caught_up(
 
 #[test]
 fn events_that_a_projection_has_not_stored_are_kept_when_snapshots_delete() {
-    let mut world = World::new(8);
+    let world = World::new(8);
     let projection = world.start(world.projection("notes"));
     world.sim.run_until_idle();
     world.shelf.unavailable(true);

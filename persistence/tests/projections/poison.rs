@@ -13,7 +13,7 @@ fn a_projection_halts_in_front_of_it_until_somebody_decides() {
     world.write("a", 1..=9);
     world.shelf.refuse(Some(5));
     let projection = world.start(world.projection("notes"));
-    world.sim.advance(Duration::from_secs(60));
+    world.sim.advance(Duration::from_mins(1));
     assert_eq!(world.shelf.numbers("a"), [1, 2, 3, 4], "what comes before it is stored");
     let halted = projection.status().remove(0).doing;
     assert!(matches!(&halted, Doing::Halted { sequence, .. } if sequence.get() == 5), "{halted:?}");
@@ -65,7 +65,7 @@ fn a_store_that_is_away_makes_no_event_suspect() {
     world.write("a", 1..=9);
     let projection = world.start(world.projection("notes").poison(Poison::Skip));
     world.shelf.unavailable(true);
-    world.sim.advance(Duration::from_secs(300));
+    world.sim.advance(Duration::from_mins(5));
     let doing = projection.status().remove(0).doing;
     assert!(matches!(&doing, Doing::Suspended { attempts, .. } if *attempts > 5), "{doing:?}");
     world.shelf.unavailable(false);
@@ -80,7 +80,7 @@ fn a_projection_that_retries_for_ever_does_so_with_longer_waits_and_shows_it() {
     world.write("a", 1..=3);
     world.shelf.panic_over(Some(2));
     let projection = world.start(world.projection("notes").poison(Poison::Retry));
-    world.sim.advance(Duration::from_secs(3600));
+    world.sim.advance(Duration::from_hours(1));
     let doing = projection.status().remove(0).doing;
     let Doing::Suspended { attempts, reason } = doing else { panic!("{doing:?}") };
     assert!(reason.contains("panicked"), "{reason}");

@@ -13,7 +13,7 @@ use crate::world::{World, now};
 /// What a projection says that cannot read.
 fn unreadable(world: &World) -> String {
     let projection = world.start(world.projection("notes"));
-    world.sim.advance(Duration::from_secs(60));
+    world.sim.advance(Duration::from_mins(1));
     assert!(!world.sim.block_on(world.system.health().report(Duration::from_secs(1))).is_ready());
     match projection.status().remove(0).doing {
         Doing::Unreadable { reason } => reason,
@@ -79,7 +79,7 @@ fn a_store_that_cannot_be_opened_suspends_the_projection_until_it_can() {
     world.write("a", 1..=3);
     world.shelf.unavailable(true);
     let projection = world.start(world.projection("notes"));
-    world.sim.advance(Duration::from_secs(60));
+    world.sim.advance(Duration::from_mins(1));
     let doing = projection.status().remove(0).doing;
     assert!(matches!(&doing, Doing::Suspended { reason, .. } if reason.contains("locked")), "{doing:?}");
     world.shelf.unavailable(false);
@@ -93,7 +93,7 @@ fn a_journal_that_cannot_be_read_suspends_the_projection_until_it_can() {
     world.write("a", 1..=3);
     let projection = world.start(world.projection("notes"));
     world.controls.unreadable(true);
-    world.sim.advance(Duration::from_secs(60));
+    world.sim.advance(Duration::from_mins(1));
     let doing = projection.status().remove(0).doing;
     assert!(matches!(&doing, Doing::Suspended { .. }), "{doing:?}");
     world.controls.unreadable(false);

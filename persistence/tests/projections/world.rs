@@ -136,10 +136,11 @@ impl World {
         Self { sim, system, backend, controls, journal, shelf, shelves, epochs: BTreeMap::new() }
     }
 
-    pub(crate) fn new_shelf(&mut self) -> Shelf {
-        let shelf = Shelf::default();
-        self.shelves.lock().insert(0, shelf.clone());
-        shelf
+    /// An empty read model in the place of that of generation 0.
+    pub(crate) fn new_shelf(&self) -> Shelf {
+        let empty = Shelf::default();
+        self.shelves.lock().insert(0, empty.clone());
+        empty
     }
 
     /// The read model of a generation.
