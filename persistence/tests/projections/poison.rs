@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use omnitron_persistence::NewEvent;
+use omnitron_persistence::backend::memory::Failure;
 use omnitron_persistence::projection::{Doing, Poison};
 
 use crate::world::{World, noted};
@@ -17,6 +18,7 @@ fn a_projection_halts_in_front_of_it_until_somebody_decides() {
     assert_eq!(world.shelf.numbers("a"), [1, 2, 3, 4], "what comes before it is stored");
     let halted = projection.status().remove(0).doing;
     assert!(matches!(&halted, Doing::Halted { sequence, .. } if sequence.get() == 5), "{halted:?}");
+    assert_eq!(world.sim.block_on(projection.lag()).unwrap().events, 5, "it has not gone past it");
     let health = world.sim.block_on(world.system.health().report(Duration::from_secs(1)));
     assert!(!health.is_ready(), "{health:?}");
 
@@ -57,6 +59,42 @@ fn a_projection_that_skips_records_each_and_goes_on() {
     world.sim.run_until_idle();
     assert_eq!(world.sim.block_on(projection.skipped()).unwrap().0, 4, "the record outlives a restart");
     assert_eq!(world.shelf.numbers("a").len(), 7);
+}
+
+#[test]
+fn what_cannot_be_recorded_is_not_left_out() {
+    let mut world = World::new(15);
+    world.write("a", 1..=3);
+    world.shelf.refuse(Some(2));
+    let projection = world.start(world.projection("notes").poison(Poison::Skip));
+    for _ in 0..4 {
+        world.controls.fail_next(Failure::Refused);
+    }
+    world.sim.run_until_idle();
+    assert_eq!(world.shelf.numbers("a"), [1]);
+    assert!(matches!(projection.status()[0].doing, Doing::Suspended { .. }));
+    world.sim.advance(Duration::from_mins(5));
+    assert_eq!(world.shelf.numbers("a"), [1, 3]);
+    assert_eq!(world.sim.block_on(projection.skipped()).unwrap().0, 1);
+}
+
+#[test]
+fn one_that_was_left_out_before_a_crash_is_not_asked_about_again() {
+    let mut world = World::new(16);
+    world.write("a", 1..=3);
+    world.shelf.refuse(Some(2));
+    let projection = world.start(world.projection("notes"));
+    world.sim.run_until_idle();
+    let before = world.shelf.offset(0).unwrap();
+    assert_eq!(world.sim.block_on(projection.skip()), 1);
+    world.sim.block_on(projection.stop());
+    // The record is there, and the offset behind it is not.
+    world.shelf.set_offset(0, before);
+    world.write("a", 4..=4);
+    let projection = world.start(world.projection("notes"));
+    world.sim.run_until_idle();
+    assert_eq!(world.shelf.numbers("a"), [1, 3, 3, 4], "the offset was put back on purpose");
+    assert_eq!(projection.status()[0].doing, Doing::Runs);
 }
 
 #[test]
