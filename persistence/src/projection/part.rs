@@ -1,6 +1,6 @@
 //! Who puts events into a read model?
 //!
-//! An actor for each part of the slices. It takes what [`reading`](super::reading) has read, and does what [`attempt`](super::attempt) orders. A message is
+//! An actor for each part of the slices. It takes what `reading` has read, and does what `attempt` orders. A message is
 //! one batch, so between two batches it answers queries and notices that it is to pause or stop.
 //!
 //! # Invariants
