@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as the tests do")]
 
 mod bad_input;
+mod projection;
 mod prometheus;
 mod recorder;
 mod table;

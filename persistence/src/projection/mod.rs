@@ -9,11 +9,12 @@
 //! | `attempt` | what is tried next? |
 //! | `reading` | who reads and decodes meanwhile? |
 //! | `ledger` | what was left out, which generation is live? |
-//! | `status` | what can others see? |
+//! | `status`, `gauge` | what can others see? |
 //! | `handle`, `query` | what can others do? |
 //! | `keyed` | what if the store has no transactions? |
 
 mod attempt;
+mod gauge;
 mod hand;
 mod handle;
 mod keyed;

@@ -19,6 +19,7 @@ use omnitron_runtime::{Actor, ActorRef, CheckResult, Context, Failure, ReplyTo};
 use tokio::sync::mpsc;
 
 use super::attempt::{Order, Outcome};
+use super::gauge;
 use super::hand::Hand;
 use super::ledger::Entry;
 use super::model::{Batch, ReadModel, Why};
@@ -51,6 +52,8 @@ pub(crate) enum Work<R: ReadModel> {
     Skip(ReplyTo<bool>),
     Ask(Question<R>),
     Check(ReplyTo<CheckResult>),
+    /// Tell the recorder of metrics.
+    Measure,
 }
 
 /// A part of a projection.
@@ -122,6 +125,15 @@ impl<R: ReadModel> Part<R> {
             unreadable: false,
             is_live: false,
         }
+    }
+
+    async fn measure(&mut self, ctx: &mut Context<Self>) {
+        // What is not known now is told the next time.
+        let Ok(end) = self.journal.end().await else { return };
+        let status = self.board.get();
+        let behind = |slice: &Slice| end.of(*slice).get().saturating_sub(status.offset.of(*slice).get());
+        let lag = self.slices.iter().map(behind).sum();
+        gauge::record(ctx.system().name(), &self.target, lag, status.events);
     }
 
     fn show(&self, doing: Doing) {
@@ -399,6 +411,9 @@ impl<R: ReadModel> Actor for Part<R> {
     async fn started(&mut self, ctx: &mut Context<Self>) -> Result<(), Failure> {
         // A name that is taken belongs to somebody who has said the same before.
         let _ = ctx.health(&format!("projection.{}", ctx.name()), Work::Check);
+        if let Some(period) = gauge::PERIOD {
+            ctx.timers().every("measure", period, || Work::Measure);
+        }
         ctx.timers().once("go", Duration::ZERO, || Work::Go);
         Ok(())
     }
@@ -431,6 +446,10 @@ impl<R: ReadModel> Actor for Part<R> {
             }
             Work::Check(reply) => {
                 reply.send(self.board.get().doing.check());
+                return Ok(());
+            }
+            Work::Measure => {
+                self.measure(ctx).await;
                 return Ok(());
             }
         }
