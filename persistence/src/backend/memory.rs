@@ -16,6 +16,8 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, stream};
+use omnitron_runtime::LeaseStore;
+use omnitron_runtime::testkit::MemoryLeases;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -38,6 +40,7 @@ const CHUNK: usize = 64;
 pub struct Memory {
     shared: Arc<Mutex<State>>,
     slices: Slices,
+    leases: MemoryLeases,
 }
 
 /// What a test does to a [`Memory`].
@@ -98,7 +101,7 @@ impl Memory {
     /// An empty journal of `slices` slices, and what a test can do to it.
     pub fn new(slices: Slices) -> (Self, Controls) {
         let shared = Arc::new(Mutex::new(State::default()));
-        (Self { shared: Arc::clone(&shared), slices }, Controls { shared })
+        (Self { shared: Arc::clone(&shared), slices, leases: MemoryLeases::default() }, Controls { shared })
     }
 
     /// Queues an operation, and takes it at once unless the journal is held.
@@ -262,6 +265,10 @@ impl Durable {
 }
 
 impl JournalBackend for Memory {
+    fn leases(&self) -> Option<Arc<dyn LeaseStore>> {
+        Some(Arc::new(self.leases.clone()))
+    }
+
     fn slices(&self) -> Slices {
         self.slices
     }

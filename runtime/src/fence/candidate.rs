@@ -171,8 +171,6 @@ impl Candidate {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as the tests do")]
-
     use std::sync::Arc;
 
     use proptest::prelude::*;
@@ -338,9 +336,8 @@ mod tests {
                 let (who, _, answered, order) = self.flying.remove(0);
                 let candidate = &mut self.candidates[who];
                 match order {
-                    Order::Wait(_) => {}
                     Order::Read if answered => candidate.read(self.record.clone(), at(now)),
-                    Order::Read => {}
+                    Order::Wait(_) | Order::Read => {}
                     Order::Replace { expected, record } => {
                         let fits = self.record.as_ref().map(LeaseRecord::version) == expected;
                         if fits {

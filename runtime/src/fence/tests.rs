@@ -1,7 +1,5 @@
 //! Leases in a simulation, over a store that is slow, fails and loses answers.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as the tests do")]
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
