@@ -10,10 +10,12 @@ pub mod memory;
 pub mod tail;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
+use omnitron_runtime::LeaseStore;
 
 use crate::id::{Epoch, Ordinal, PersistenceId, Sequence, Slice, Slices};
 use crate::recorded::{NewEvent, Recorded};
@@ -267,6 +269,11 @@ pub trait JournalBackend: Send + Sync + 'static {
     ///
     /// In all cases but [`WriteError::Unknown`] nothing was deleted.
     fn delete_to(&self, delete: Delete) -> BoxFuture<'static, Result<(), WriteError>>;
+
+    /// Where leases are kept, if this backend keeps any. Default: none.
+    fn leases(&self) -> Option<Arc<dyn LeaseStore>> {
+        None
+    }
 
     /// Every id that ever had a durable event, deleted or not, in the order of their bytes, a page at a time.
     ///

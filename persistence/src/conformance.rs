@@ -39,6 +39,7 @@ pub mod deletions;
 pub mod faults;
 pub mod fencing;
 pub mod following;
+pub mod leases;
 pub mod reads;
 pub mod snapshots;
 
@@ -72,7 +73,7 @@ pub trait Storage: Send {
 
 /// Runs everything. `create` gives fresh storage for a journal of so many slices.
 ///
-/// Returns the stories that were skipped, because the storage cannot crash or fail.
+/// Returns the stories that were skipped, because the storage cannot crash or fail, or the backend keeps no leases.
 pub async fn check<S: Storage>(create: impl Fn(Slices) -> S) -> Vec<&'static str> {
     appends::positions_have_no_gaps(&create).await;
     appends::what_was_appended_is_read_back_exactly(&create).await;
@@ -103,6 +104,9 @@ pub async fn check<S: Storage>(create: impl Fn(Slices) -> S) -> Vec<&'static str
     }
     if !faults::a_failing_device_is_answered_honestly(&create).await {
         skipped.push("a failing device is answered honestly");
+    }
+    if !leases::epochs_of_leases_outlive_everything(&create).await {
+        skipped.push("epochs of leases outlive everything");
     }
     skipped
 }

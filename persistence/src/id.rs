@@ -10,6 +10,8 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+pub use omnitron_runtime::Epoch;
+
 /// The most bytes of a [`PersistenceId`].
 pub const MAX_ID_BYTES: usize = 512;
 
@@ -170,10 +172,6 @@ macro_rules! number {
     };
 }
 
-number! {
-    /// Which owner of a slice this is. Each claim gives one higher than any before; 0 is nobody.
-    Epoch
-}
 number! {
     /// The place of an event among those of its id. The first has 1, the next 2, without gaps; 0 is before the first.
     Sequence

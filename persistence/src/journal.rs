@@ -13,7 +13,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 
-use omnitron_runtime::{ActorSystem, Env, Extension, ExtensionFuture, Failure, Phase, SystemBuilder};
+use omnitron_runtime::{
+    ActorSystem, Env, Extension, ExtensionFuture, Failure, LeaseStore, Phase, SystemBuilder,
+};
 use parking_lot::Mutex;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -170,6 +172,11 @@ impl Journal {
     /// The backend, once the journal is open.
     pub fn backend(&self) -> Option<&dyn JournalBackend> {
         self.inner.open.get().map(|open| &*open.backend)
+    }
+
+    /// Where leases are kept beside the events. `None`: the journal is not open, or its backend keeps none.
+    pub fn leases(&self) -> Option<Arc<dyn LeaseStore>> {
+        self.inner.open.get().and_then(|open| open.backend.leases())
     }
 
     /// Why an event-sourced actor could last not write or read: what, where, and what to do. `None`: that never happened. It

@@ -25,6 +25,7 @@ mod extension;
 mod failure;
 mod family;
 mod feed;
+mod fence;
 mod foreign;
 mod groups;
 mod guard;
@@ -79,6 +80,10 @@ pub use crate::event_bus::{EventBus, Events, EventsEnd, Subscription, WhenFull};
 pub use crate::extension::{Extension, ExtensionFuture};
 pub use crate::failure::{Crash, During, Failure};
 pub use crate::feed::Feed;
+pub use crate::fence::{
+    Epoch, Fence, Fenced, Lease, LeaseError, LeaseFault, LeaseRecord, LeaseRequest, LeaseStore, LeaseVersion,
+    MAX_LEASE_NAME_BYTES,
+};
 pub use crate::groups::{Groups, Told};
 pub use crate::health::{CheckReport, CheckResult, Health, HealthError, HealthReport, SystemState};
 pub use crate::inspection::{ActorInspection, ActorState, Inspection};

@@ -50,6 +50,8 @@ const PURE: &[&str] = &[
     "persistence/src/schema_file/compare.rs",
     "persistence/src/timestamp.rs",
     "runtime/src/cron.rs",
+    "runtime/src/fence.rs",
+    "runtime/src/fence/candidate.rs",
     "runtime/src/health/report.rs",
     "runtime/src/log_limit.rs",
     "runtime/src/mailbox/overflow.rs",

@@ -17,6 +17,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, stream};
+use omnitron_runtime::LeaseStore;
+use omnitron_runtime::testkit::MemoryLeases;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -44,6 +46,7 @@ pub struct Memory {
     slices: Slices,
     identity: u64,
     tail: Tail,
+    leases: MemoryLeases,
 }
 
 /// What a test does to a [`Memory`].
@@ -107,7 +110,8 @@ impl Memory {
         let tail = Tail::new();
         let shared = Arc::new(Mutex::new(State { tail: tail.clone(), ..State::default() }));
         let identity = IDENTITIES.fetch_add(1, Ordering::Relaxed) + 1;
-        (Self { shared: Arc::clone(&shared), slices, identity, tail }, Controls { shared })
+        let leases = MemoryLeases::default();
+        (Self { shared: Arc::clone(&shared), slices, identity, tail, leases }, Controls { shared })
     }
 
     /// Queues an operation, and takes it at once unless the journal is held.
@@ -280,6 +284,10 @@ impl Durable {
 }
 
 impl JournalBackend for Memory {
+    fn leases(&self) -> Option<Arc<dyn LeaseStore>> {
+        Some(Arc::new(self.leases.clone()))
+    }
+
     fn slices(&self) -> Slices {
         self.slices
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use omnitron_persistence::backend::log::inspect::{Finding, Kind, Lost, Report};
@@ -11,7 +12,8 @@ use omnitron_persistence::disk::Disk;
 use omnitron_persistence::disk::real::Real;
 use omnitron_persistence::disk::sim::Sim;
 use omnitron_persistence::snapshot::{Snapshot, SnapshotStore};
-use omnitron_persistence::{Sequence, Slice};
+use omnitron_persistence::{Epoch, Sequence, Slice};
+use omnitron_runtime::{LeaseRecord, LeaseStore};
 
 use crate::support::{Journal, event, id, number, options};
 
@@ -40,6 +42,13 @@ fn sample() -> Files {
         let snapshot = Snapshot { id: id("id-2"), sequence, timestamp_ms: 0, name, version, state };
         snapshots.save(snapshot).now_or_never().unwrap().unwrap();
     }
+    let record = LeaseRecord {
+        holder: "node".to_owned(),
+        epoch: Epoch::new(1),
+        beat: 0,
+        term: Duration::from_secs(15),
+    };
+    journal.log.leases().replace("leader", None, record).now_or_never().unwrap().unwrap();
     journal.close();
     // What lies far behind the end is zeros, and every bit of it is as good as any other.
     let mut files = disk.contents();

@@ -9,6 +9,7 @@ mod damage;
 mod deletion;
 mod format;
 mod inspect;
+mod leases;
 mod opening;
 mod process;
 mod snapshots;

@@ -10,3 +10,4 @@ mod single;
 pub use self::probe::Probe;
 pub use self::sim::{Sim, t0};
 pub use self::single::Single;
+pub use crate::fence::{MemoryLeases, check_lease_store};

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use super::checkpoint::{self, Checkpoint};
 use super::format::{Damage, Identity, SegmentHeader};
+use super::leases;
 use super::open::{IDENTITY, LOCK};
 use super::record::Record;
 use super::remains::Seen;
@@ -116,6 +117,8 @@ pub struct Inspection {
     pub(crate) slices: Option<Slices>,
     pub(crate) parts: Vec<Part>,
     pub(crate) checkpoint: Option<Checkpoint>,
+    /// The file of the leases, if it is intact.
+    pub(crate) leases: Option<Vec<u8>>,
     pub(crate) live: bool,
     /// What opening it found.
     pub(crate) findings: Vec<Finding>,
@@ -150,6 +153,7 @@ pub fn inspect(disk: impl Disk) -> Result<Inspection, Fault> {
         slices: None,
         parts: Vec::new(),
         checkpoint: None,
+        leases: None,
         live,
         findings: Vec::new(),
         _lock: lock,
@@ -157,6 +161,7 @@ pub fn inspect(disk: impl Disk) -> Result<Inspection, Fault> {
     let identity = inspection.identity();
     inspection.heads(&numbers, identity.map(|identity| identity.journal));
     inspection.witness();
+    inspection.leases();
     inspection.ends();
     inspection.strangers(&names);
     Ok(inspection)
@@ -326,6 +331,21 @@ impl Inspection {
         }
     }
 
+    fn leases(&mut self) {
+        match self.disk.whole(leases::NAME) {
+            Ok(None) => {}
+            Ok(Some(bytes)) => match leases::decode(&bytes) {
+                Ok((journal, _)) if journal == self.journal => self.leases = Some(bytes),
+                Ok(_) => {
+                    let what = Damage::Field("the leases belong to another journal");
+                    self.damaged(leases::NAME, what, leases::ADVICE);
+                }
+                Err(damage) => self.damaged(leases::NAME, damage, leases::ADVICE),
+            },
+            Err(error) => self.note(Kind::Damage, leases::NAME, error, 0, DEVICE),
+        }
+    }
+
     /// Where each segment ends, as the next one says, and whether they follow each other.
     fn ends(&mut self) {
         let Some(last) = self.parts.last_mut() else { return };
@@ -366,7 +386,7 @@ impl Inspection {
                 self.note(Kind::Note, name, "the file was not finished", 0, LEFTOVER);
             } else if !index
                 && number(name).is_none()
-                && ![IDENTITY, LOCK, checkpoint::NAME].contains(&name.as_str())
+                && ![IDENTITY, LOCK, checkpoint::NAME, leases::NAME].contains(&name.as_str())
             {
                 self.note(Kind::Note, name, "the file is no part of a journal", 0, STRANGE);
             }

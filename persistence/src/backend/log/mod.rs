@@ -13,6 +13,7 @@
 //! | `segment`, `store`, `read` | how is it read? |
 //! | `checkpoint` | how far was it durable? |
 //! | `snapshots` | where do snapshots lie? |
+//! | `leases` | who may act for a name? |
 //! | `inspect`, `salvage`, `check` | is a journal whole, and what is left of it? |
 //! | `remains`, `repair` | what becomes of that in a copy? |
 //! | `compact`, `rewrite` | how is the space of deleted events given back? |
@@ -25,6 +26,7 @@ mod form;
 mod format;
 mod index;
 pub mod inspect;
+mod leases;
 mod names;
 mod open;
 mod read;
@@ -50,6 +52,7 @@ use crossbeam_channel::Sender;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
+use omnitron_runtime::LeaseStore;
 use parking_lot::RwLock;
 use tokio::sync::{oneshot, watch};
 
@@ -68,6 +71,7 @@ use store::Store;
 use writer::{Answer, Command};
 
 pub use inspect::{Inspection, inspect};
+pub use leases::Leases;
 pub use repair::Repaired;
 pub use rewrite::Compacted;
 pub use snapshots::Snapshots;
@@ -239,6 +243,7 @@ struct Inner {
     pool: Pool,
     torn: Option<TornEnd>,
     closed: watch::Receiver<bool>,
+    leases: Leases,
 }
 
 /// Opens the journal in the folder `disk`, or creates it if the folder is empty. Blocks while it reads.
@@ -319,7 +324,8 @@ fn build(disk: Arc<dyn Disk>, options: Options, pool: Pool) -> Result<(Log, Writ
     };
     let commands = RwLock::new(Some(sender));
     let torn = opened.torn;
-    let inner = Inner { store, commands, queued_bytes, tail, options, pool, torn, closed };
+    let leases = Leases::new(Arc::clone(&store.context), pool.clone(), closed.clone());
+    let inner = Inner { store, commands, queued_bytes, tail, options, pool, torn, closed, leases };
     Ok((Log { inner: Arc::new(inner) }, writer))
 }
 
@@ -357,6 +363,11 @@ impl Log {
     pub fn snapshots(&self) -> Snapshots {
         let Inner { store, pool, options, .. } = &*self.inner;
         Snapshots::new(Arc::clone(&store.context.disk), pool.clone(), options.snapshots)
+    }
+
+    /// The leases beside it, in the file `leases`.
+    pub fn leases(&self) -> Leases {
+        self.inner.leases.clone()
     }
 
     /// Gives back the space of deleted events, where it is worth it. The journal does so by itself whenever a segment is full, going by what it
@@ -424,6 +435,10 @@ fn gone() -> Fault {
 }
 
 impl JournalBackend for Log {
+    fn leases(&self) -> Option<Arc<dyn LeaseStore>> {
+        Some(Arc::new(self.inner.leases.clone()))
+    }
+
     fn slices(&self) -> Slices {
         self.inner.store.context.slices
     }

@@ -18,6 +18,7 @@ use crc32c::crc32c;
 use super::check::{Ids, see};
 use super::format::{ALIGNMENT, BATCH_BYTES, BatchHeader, Identity, SEGMENT_BYTES, SegmentHeader};
 use super::inspect::{Finding, Inspection, Kind, Lost, Stream};
+use super::leases;
 use super::open::IDENTITY;
 use super::record::{self, Place, Record};
 use super::remains::Seen;
@@ -92,6 +93,9 @@ impl Inspection {
         }
         if snapshots > 0 {
             copy.sync_folder("snapshots").map_err(failed)?;
+        }
+        if let Some(leases) = &self.leases {
+            copy.replace("", leases::NAME, leases).map_err(failed)?;
         }
         let identity = Identity { journal: self.journal, slices: slices.get() };
         copy.replace("", IDENTITY, &identity.encode()).map_err(failed)?;
