@@ -21,7 +21,8 @@ use crate::timestamp::Timestamp;
 ///
 /// 1. **Together**: `commit` stores what it makes of the events *and* the offset in one transaction, the offset in the place of the one that the same
 ///    [`part`](Batch::part) stored before.
-/// 2. **Whole or not at all**: when `commit` fails, nothing of it is stored, and the same events come again, perhaps fewer at once.
+/// 2. **Whole or not at all**: when `commit` fails or panics, nothing of it is stored, and the same events come again, perhaps fewer at once, to the same
+///    value.
 /// 3. **Durable enough**: what `commit` confirmed and a crash takes back, it takes back together with its offset.
 ///
 /// # Cancel safety

@@ -9,7 +9,7 @@
 //! * Events behind the offset that is stored are not deleted.
 //! * A restart opens the read model anew and goes on where its offset is.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -228,7 +228,9 @@ impl<R: ReadModel> Part<R> {
     /// Opens the read model and begins to read where its offset is.
     async fn open(&mut self, ctx: &mut Context<Self>) -> Result<Open<R>, Trouble> {
         let passing = |failure: Failure| Trouble::Passing(failure.to_string());
-        let mut model = (self.settings.factory)(&self.target).map_err(passing)?;
+        let made = catch_unwind(AssertUnwindSafe(|| (self.settings.factory)(&self.target)));
+        let made = made.unwrap_or_else(|panic| Err(Failure::msg(panic_text(&*panic))));
+        let mut model = made.map_err(passing)?;
         let offsets = AssertUnwindSafe(model.offsets()).catch_unwind().await;
         let offsets =
             offsets.unwrap_or_else(|panic| Err(Failure::msg(panic_text(&*panic)))).map_err(passing)?;
@@ -399,6 +401,10 @@ async fn was_left_out(
     was.unwrap_or(false)
 }
 
+fn check_name(actor: &str) -> String {
+    format!("projection.{actor}")
+}
+
 fn advance(offset: &mut Offset, positions: impl IntoIterator<Item = Position>) {
     for Position { slice, ordinal } in positions {
         offset.advance(slice, ordinal);
@@ -410,7 +416,7 @@ impl<R: ReadModel> Actor for Part<R> {
 
     async fn started(&mut self, ctx: &mut Context<Self>) -> Result<(), Failure> {
         // A name that is taken belongs to somebody who has said the same before.
-        let _ = ctx.health(&format!("projection.{}", ctx.name()), Work::Check);
+        let _ = ctx.health(&check_name(ctx.name()), Work::Check);
         if let Some(period) = gauge::PERIOD {
             ctx.timers().every("measure", period, || Work::Measure);
         }
@@ -439,10 +445,14 @@ impl<R: ReadModel> Actor for Part<R> {
                 reply.send(skipped);
             }
             Work::Ask(question) => {
-                if let Some(open) = &mut self.open {
-                    question(&mut open.model);
+                let Some(open) = &mut self.open else { return Ok(()) };
+                // What a panic left is nothing to go on with, and no reason to spend a restart on somebody's query.
+                let answered = catch_unwind(AssertUnwindSafe(|| question(&mut open.model)));
+                if answered.is_ok() {
+                    return Ok(());
                 }
-                return Ok(());
+                tracing::warn!(projection = %self.target, "a query panicked: the read model is opened anew");
+                (self.open, self.hand) = (None, None);
             }
             Work::Check(reply) => {
                 reply.send(self.board.get().doing.check());
@@ -457,7 +467,8 @@ impl<R: ReadModel> Actor for Part<R> {
         Ok(())
     }
 
-    async fn stopped(&mut self, _: &mut Context<Self>) -> Result<(), Failure> {
+    async fn stopped(&mut self, ctx: &mut Context<Self>) -> Result<(), Failure> {
+        ctx.system().health().remove(&check_name(ctx.name()));
         self.show(Doing::Ended);
         Ok(())
     }

@@ -88,6 +88,19 @@ fn a_store_that_cannot_be_opened_suspends_the_projection_until_it_can() {
 }
 
 #[test]
+fn a_read_model_whose_making_panics_suspends_the_projection() {
+    let mut world = World::new(29);
+    world.write("a", 1..=3);
+    let open = |_: &omnitron_persistence::projection::Target| -> Result<crate::world::Shelf, _> {
+        panic!("nothing can be made here")
+    };
+    let projection = world.start(omnitron_persistence::Projection::new("notes", open));
+    world.sim.advance(Duration::from_mins(30));
+    let doing = projection.status().remove(0).doing;
+    assert!(matches!(&doing, Doing::Suspended { reason, .. } if reason.contains("nothing can")), "{doing:?}");
+}
+
+#[test]
 fn a_journal_that_cannot_be_read_suspends_the_projection_until_it_can() {
     let mut world = World::new(26);
     world.write("a", 1..=3);
