@@ -21,14 +21,14 @@ use tokio::sync::mpsc;
 use super::attempt::{Order, Outcome};
 use super::gauge;
 use super::hand::Hand;
-use super::ledger::Entry;
+use super::ledger::{self, Entry};
 use super::model::{Batch, ReadModel, Why};
 use super::reading::{self, AHEAD, Bad, Fetched};
 use super::status::{Board, Doing};
 use super::{Settings, Target};
 use crate::error::panic_text;
 use crate::feed::{FeedError, Follow};
-use crate::id::{Ordinal, PersistenceId, Sequence, Slice};
+use crate::id::{Ordinal, Slice};
 use crate::journal::{Journal, Reader};
 use crate::offset::{Offset, Position};
 
@@ -155,15 +155,7 @@ impl<R: ReadModel> Part<R> {
                         (status.doing, status.offset) = (Doing::Runs, offset);
                     });
                 }
-                Err(Trouble::Passing(reason)) => {
-                    self.failures = self.failures.saturating_add(1);
-                    return self.suspend(self.failures, reason, ctx);
-                }
-                Err(Trouble::Lasting(reason)) => {
-                    tracing::error!(projection = %self.target, %reason, "a projection cannot read the journal");
-                    self.unreadable = true;
-                    return self.show(Doing::Unreadable { reason });
-                }
+                Err(trouble) => return self.trouble(trouble, ctx),
             }
         }
         if self.paused.load(Ordering::Acquire) {
@@ -182,7 +174,7 @@ impl<R: ReadModel> Part<R> {
                 Order::Halt => {
                     if let Some(Bad { id, sequence, reason, .. }) = hand.suspect() {
                         let generation = self.target.generation;
-                        if was_left_out(&self.ledger, id.clone(), sequence, generation).await {
+                        if ledger::was_left_out(&self.ledger, id.clone(), sequence, generation).await {
                             if let Some(hand) = &mut self.hand {
                                 hand.attempt.skip();
                             }
@@ -213,6 +205,20 @@ impl<R: ReadModel> Part<R> {
         if ctx.pipe_to_self(next, move |(line, got)| Work::Got(number, line, got)).is_err() {
             self.open = None;
             self.suspend(1, "its mailbox is full".to_owned(), ctx);
+        }
+    }
+
+    fn trouble(&mut self, trouble: Trouble, ctx: &mut Context<Self>) {
+        match trouble {
+            Trouble::Passing(reason) => {
+                self.failures = self.failures.saturating_add(1);
+                self.suspend(self.failures, reason, ctx);
+            }
+            Trouble::Lasting(reason) => {
+                tracing::error!(projection = %self.target, %reason, "a projection cannot read the journal");
+                self.unreadable = true;
+                self.show(Doing::Unreadable { reason });
+            }
         }
     }
 
@@ -369,17 +375,7 @@ impl<R: ReadModel> Part<R> {
             }
             Some(Err(error)) => {
                 self.open = None;
-                match error.into() {
-                    Trouble::Passing(reason) => {
-                        self.failures = self.failures.saturating_add(1);
-                        self.suspend(self.failures, reason, ctx);
-                    }
-                    Trouble::Lasting(reason) => {
-                        tracing::error!(projection = %self.target, %reason, "a projection cannot read on");
-                        self.unreadable = true;
-                        self.show(Doing::Unreadable { reason });
-                    }
-                }
+                self.trouble(error.into(), ctx);
             }
             None => {
                 self.open = None;
@@ -388,17 +384,6 @@ impl<R: ReadModel> Part<R> {
             }
         }
     }
-}
-
-/// Whether somebody decided so before a crash.
-async fn was_left_out(
-    ledger: &ActorRef<Entry>,
-    id: PersistenceId,
-    sequence: Sequence,
-    generation: u64,
-) -> bool {
-    let was = ledger.ask(|reply| Entry::Has { id, sequence, generation, reply }).await;
-    was.unwrap_or(false)
 }
 
 fn check_name(actor: &str) -> String {
