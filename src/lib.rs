@@ -39,6 +39,9 @@ mod guide {
     #[doc = include_str!("../docs/guide/testing.md")]
     mod testing {}
     #[cfg(feature = "persistence")]
+    #[doc = include_str!("../docs/guide/evolution.md")]
+    mod evolution {}
+    #[cfg(feature = "persistence")]
     #[doc = include_str!("../docs/guide/projections.md")]
     mod projections {}
     #[doc = include_str!("../docs/guide/from-actix.md")]

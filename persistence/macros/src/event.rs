@@ -85,15 +85,17 @@ fn add(variant: &syn::Variant, prefix: &str, all: &mut Vec<Variant>, errors: &mu
     let (name, version) = (errors.keep(name), errors.keep(names::version(options.version.as_ref())));
     let fields = Fields::of(&variant.fields, "event", errors);
     let (Some(name), Some(version)) = (name, version) else { return options.from };
-    if all.iter().any(|other| other.name == name) {
-        let text =
-            format!("another variant has the name `{name}` as well, and a journal could not tell them apart");
+    let version = Literal::u32_unsuffixed(version);
+    // Two versions of one name may both be variants: a release reads the next version before anybody writes it.
+    if all.iter().any(|other| other.name == name && other.version.to_string() == version.to_string()) {
+        let text = format!(
+            "another variant is `{name}`, version {version}, as well, and a journal could not tell them apart"
+        );
         match &options.name {
             Some(written) => errors.at(written, text),
             None => errors.at(ident, text),
         }
     }
-    let version = Literal::u32_unsuffixed(version);
     all.push(Variant { path: quote!(Self::#ident), fields, name, version });
     options.from
 }

@@ -63,6 +63,8 @@ use crate::errors::Errors;
 /// A new version is not needed for a new variant, nor when a type, or a variant with a `name`, is renamed or moves. `SchemaFile` makes
 /// a test of it.
 ///
+/// Two versions of one name may be variants side by side: a release that reads the next version while others still write the old one.
+///
 /// Which events are read from where is checked when the program is compiled: a name and version belongs to one type, and a type is
 /// made from lower versions only.
 ///

@@ -161,3 +161,27 @@ fn a_newer_version_is_compared_with_the_newest_of_the_family_and_an_older_one_wi
     let error = Shipment::decode(stored.as_stored()).unwrap_err();
     assert!(matches!(error.reason, Reason::ForgottenVersion { known: 9 }), "{error}");
 }
+
+/// Read and written by a release that is rolled out before anybody writes version 2.
+#[derive(Debug, Event, PartialEq)]
+enum Between {
+    #[event(name = "order.placed")]
+    Placed(String),
+    #[event(name = "order.placed", version = 2)]
+    PlacedBy(String, Option<u32>),
+}
+
+#[test]
+fn two_versions_of_one_name_are_variants_side_by_side() {
+    for (event, version) in
+        [(Between::Placed("a".to_owned()), 1), (Between::PlacedBy("a".to_owned(), Some(7)), 2)]
+    {
+        let stored = event.encode().unwrap();
+        assert_eq!((stored.as_stored().name, stored.version), ("order.placed", version));
+        assert_eq!(Between::decode(stored.as_stored()).unwrap(), event);
+    }
+    let mut stored = Between::Placed(String::new()).encode().unwrap();
+    stored.version = 3;
+    let error = Between::decode(stored.as_stored()).unwrap_err();
+    assert!(matches!(error.reason, Reason::NewerVersion { known: 2 }), "{error}");
+}
