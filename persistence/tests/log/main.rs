@@ -7,10 +7,12 @@
 mod crash;
 mod damage;
 mod deletion;
+mod failing;
 mod format;
 mod inspect;
 mod leases;
 mod opening;
+mod owners;
 mod process;
 mod snapshots;
 mod support;
