@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -58,6 +59,19 @@ struct Inner {
     recovering: Mutex<BTreeMap<PersistenceId, (Sequence, Sequence)>>,
     readers: Mutex<Readers>,
     fault: Mutex<Option<Fault>>,
+}
+
+/// Why a path cannot be the folder of a journal.
+fn unusable(error: &io::Error, place: &str) -> OpenError {
+    let advice = match error.kind() {
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+            "A file is in the way: choose the path of a folder, or one where nothing is"
+        }
+        io::ErrorKind::InvalidFilename => "Choose a shorter path",
+        io::ErrorKind::InvalidInput => "Say which folder is to hold the journal",
+        _ => "Look at the folder and its rights, then try again",
+    };
+    OpenError::Unavailable(Fault::new(error, place, advice))
 }
 
 /// A journal that is open.
@@ -139,13 +153,7 @@ impl Journal {
         let kept = u32::try_from(Snapshots::MAX_KEPT).unwrap_or(u32::MAX);
         let options = options.identity(env.random_u64()).snapshots(kept);
         let place = dir.display().to_string();
-        let failed = |error: std::io::Error| {
-            OpenError::Unavailable(Fault::new(
-                error,
-                &place,
-                "Look at the folder and its rights, then try again",
-            ))
-        };
+        let failed = |error: io::Error| unusable(&error, &place);
         let (done, opened) = oneshot::channel();
         let work = move || {
             let opened = Real::new(dir).map_err(Ok).and_then(|disk| log::open(disk, options).map_err(Err));
@@ -153,7 +161,7 @@ impl Journal {
             let _ = done.send(opened);
         };
         env.thread("journal-open", work).map_err(failed)?;
-        let opened = opened.await.map_err(|_| failed(std::io::Error::other("its opening panicked")))?;
+        let opened = opened.await.map_err(|_| failed(io::Error::other("its opening panicked")))?;
         let log = opened.map_err(|error| error.map_or_else(|open| open, failed))?;
         if let Some(torn) = log.torn_end() {
             tracing::info!(

@@ -117,6 +117,28 @@ fn a_damaged_file_of_leases_is_named_and_events_are_not_concerned() {
 }
 
 #[test]
+fn no_flipped_byte_and_no_cut_of_the_file_makes_another_holder() {
+    let disk = Sim::new(1);
+    let journal = Journal::open(&disk, options()).unwrap();
+    replace(&journal, None, record("a", 7, 0)).unwrap();
+    journal.close();
+    let files = disk.contents();
+    for byte in 0..files["leases"].len() {
+        let (flipped, cut) = (Sim::with(1, &files), Sim::with(1, &files));
+        flipped.flip("leases", byte, u32::try_from(byte % 8).unwrap());
+        cut.cut("leases", byte);
+        for (disk, what) in [(flipped, "flipped"), (cut, "cut")] {
+            let error = read(&Journal::open(&disk, options()).unwrap()).expect_err("it is noticed");
+            assert!(error.to_string().contains("sim:leases: "), "byte {byte} {what}: {error}");
+        }
+    }
+    let newer = Sim::with(1, &files);
+    newer.flip("leases", 8, 1); // version 3 of a format that has 1
+    let error = read(&Journal::open(&newer, options()).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("format version 3") && error.contains("or with a newer one"), "{error}");
+}
+
+#[test]
 fn there_are_no_more_than_so_many_names() {
     let disk = Sim::new(1);
     let journal = Journal::open(&disk, options()).unwrap();

@@ -7,6 +7,7 @@
 mod crash;
 mod damage;
 mod deletion;
+mod environment;
 mod failing;
 mod format;
 mod inspect;

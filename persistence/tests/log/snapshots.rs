@@ -64,6 +64,15 @@ fn a_damaged_one_is_reported_and_the_one_before_is_found() {
     store.save(snapshot(2)).now_or_never().unwrap().unwrap();
     journal.close();
     let files = disk.contents();
+    // One of a newer format is not read, and not to be deleted either.
+    let disk = Sim::with(1, &files);
+    let latest = files.keys().rfind(|name| name.starts_with("snapshots/")).expect("there are two");
+    disk.flip(latest, 8, 1);
+    let loaded = Journal::open(&disk, options()).unwrap().log.snapshots().load(&id("a"), Sequence::MAX);
+    let loaded = loaded.now_or_never().expect("it reads on this thread").unwrap();
+    assert_eq!(loaded.snapshot, Some(snapshot(1)));
+    let said = loaded.damaged[0].fault().to_string();
+    assert!(said.contains("format version 3") && said.contains("or with a newer one"), "{said}");
     let newer = files
         .iter()
         .find(|(_, bytes)| bytes.ends_with(&files.values().last().unwrap()[2000..]))

@@ -28,6 +28,8 @@ const BATCH_MAGIC: u32 = u32::from_le_bytes(*b"BTCH");
 /// The most bytes of a batch's body: a full batch and the largest append. A length beyond it is damage, and nothing is reserved for it.
 pub(crate) const MAX_BODY_BYTES: u32 = 64 << 20;
 const REWRITTEN: u16 = 1;
+/// What to do about a file of a newer version.
+pub(crate) const NEWER: &str = "Open it with the program that wrote it, or with a newer one";
 
 /// Why bytes are not what they should be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,6 +44,13 @@ pub(crate) enum Damage {
     Checksum,
     /// A field has a value that it cannot have.
     Field(&'static str),
+}
+
+impl Damage {
+    /// What to do about it: the program is to be replaced, not the file, when the file is newer than the program.
+    pub(crate) fn advice(self, otherwise: &'static str) -> &'static str {
+        if matches!(self, Self::Newer(_)) { NEWER } else { otherwise }
+    }
 }
 
 impl fmt::Display for Damage {

@@ -14,7 +14,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::checkpoint::{self, Checkpoint};
-use super::format::{Damage, Identity, SegmentHeader};
+use super::format::{Damage, Identity, NEWER, SegmentHeader};
 use super::leases;
 use super::open::{IDENTITY, LOCK};
 use super::record::Record;
@@ -27,7 +27,6 @@ use crate::disk::Disk;
 use crate::id::{PersistenceId, Slices};
 use crate::recorded::Recorded;
 
-const NEWER: &str = "Open it with the program that wrote it, or with a newer one";
 const WITNESS: &str = "Delete the file: it is written anew, and only says how far the journal was durable";
 const LEFTOVER: &str = "Nothing: it is removed when the journal is opened";
 const STRANGE: &str = "Move it elsewhere, or leave it: no journal reads it";

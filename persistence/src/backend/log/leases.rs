@@ -91,7 +91,7 @@ impl Inner {
         match decode(&bytes) {
             Ok((journal, records)) if journal == self.context.journal => Ok(records),
             Ok(_) => Err(self.fault("the leases belong to another journal", ADVICE)),
-            Err(damage) => Err(self.fault(damage, ADVICE)),
+            Err(damage) => Err(self.fault(damage, damage.advice(ADVICE))),
         }
     }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use super::checkpoint::{self, Checkpoint, Dead};
 use super::form::Lanes;
-use super::format::{Damage, Identity, Rewritten, SEGMENT_BYTES, SegmentHeader};
+use super::format::{Damage, Identity, NEWER, Rewritten, SEGMENT_BYTES, SegmentHeader};
 use super::segment::{RESTORE, Segment, file_name, index_name};
 use super::store::{Context, Store};
 use super::walk;
@@ -244,10 +244,7 @@ fn unfinished(name: &str) -> bool {
 fn refused(disk: &dyn Disk, name: &str, damage: Damage, offset: u64) -> OpenError {
     let place = disk.place(name);
     match damage {
-        Damage::Newer(_) => {
-            let advice = "Open it with the program that wrote it, or with a newer one";
-            OpenError::Newer(Fault::new(damage, place, advice).at(8))
-        }
+        Damage::Newer(_) => OpenError::Newer(Fault::new(damage, place, NEWER).at(8)),
         _ => OpenError::Corrupt(Fault::new(damage, place, RESTORE).at(offset)),
     }
 }

@@ -143,7 +143,8 @@ impl Inner {
             match found {
                 None => {}
                 Some(Err(damage)) => {
-                    let fault = Fault::new(format!("a snapshot is damaged: {damage}"), &place, IGNORED);
+                    let what = format!("a snapshot is damaged: {damage}");
+                    let fault = Fault::new(what, &place, damage.advice(IGNORED));
                     loaded.damaged.push(ReadError::Corrupt(fault.at(0)));
                 }
                 Some(Ok(snapshot)) => {
