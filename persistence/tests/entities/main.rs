@@ -8,6 +8,7 @@ mod durable;
 mod effects;
 mod failures;
 mod log;
+mod owners;
 mod random;
 mod recovery;
 mod replies;
