@@ -63,7 +63,7 @@ fn journal(events: u64) -> (Log, Writer) {
     let event =
         Counted { text: "a text that is long enough to be counted, and not to be kept in place".to_owned() };
     let encoded = event.encode().unwrap();
-    let mut stored = NewEvent::new(encoded.name, encoded.bytes.to_vec());
+    let mut stored = NewEvent::new(encoded.name, encoded.bytes.clone());
     stored.version = encoded.version;
     for n in 0..events / 500 {
         let expected = Sequence::new(n * 500);
