@@ -270,6 +270,15 @@ pub trait JournalBackend: Send + Sync + 'static {
     /// In all cases but [`WriteError::Unknown`] nothing was deleted.
     fn delete_to(&self, delete: Delete) -> BoxFuture<'static, Result<(), WriteError>>;
 
+    /// Takes the bytes of what is deleted out of where they lie, as far as that is in the hands of the backend. Default: it does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`]: some may be left.
+    fn erase(&self) -> BoxFuture<'static, Result<(), ReadError>> {
+        std::future::ready(Ok(())).boxed()
+    }
+
     /// Where leases are kept, if this backend keeps any. Default: none.
     fn leases(&self) -> Option<Arc<dyn LeaseStore>> {
         None

@@ -239,6 +239,11 @@ impl Recovery {
         Ok(())
     }
 
+    /// The mark was read behind which there is a new history: whatever lies before it does not count, be it there or not.
+    pub(crate) fn forgotten(&mut self, sequence: Sequence) {
+        self.at = sequence;
+    }
+
     fn gap(&self, to: Sequence) -> RecoveryError {
         RecoveryError::Gap { id: self.id.clone(), from: self.at.plus(1), to }
     }

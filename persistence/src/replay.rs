@@ -12,6 +12,7 @@ use crate::active::Codec;
 use crate::backend::{Fault, ReadError};
 use crate::error::{Passing, panic_text};
 use crate::event_sourced::EventSourced;
+use crate::forget;
 use crate::id::{Epoch, PersistenceId, Sequence, Slice};
 use crate::journal::{Journal, Open};
 use crate::recorded::Recorded;
@@ -97,8 +98,13 @@ pub(crate) async fn recover<E: EventSourced>(
                 let mut events = open.backend.read(id, from, to);
                 while let Some(read) = events.next().await {
                     let recorded = read.map_err(|error| failed(&recovery, id, error))?;
-                    recovery.read(recorded.sequence)?;
-                    apply::<E>(&mut state, id, &recorded)?;
+                    if forget::is_mark(&recorded) {
+                        recovery.forgotten(recorded.sequence);
+                        state = E::State::default();
+                    } else {
+                        recovery.read(recorded.sequence)?;
+                        apply::<E>(&mut state, id, &recorded)?;
+                    }
                     replayed += 1;
                     if replayed % EVENTS_PER_TURN == 0 {
                         shown.at(recovery.at(), recovery.end());

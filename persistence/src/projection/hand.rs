@@ -2,13 +2,15 @@
 
 use super::attempt::{Attempt, Poison};
 use super::model::Projected;
-use super::reading::{Bad, Fetched};
+use super::reading::{Bad, Fetched, Mark};
 use crate::offset::Offset;
 
 /// Events that are being put into the read model.
 pub(super) struct Hand<E> {
     pub(super) events: Vec<Projected<E>>,
     pub(super) done: usize,
+    /// Behind the events: an id that was forgotten.
+    pub(super) forgotten: Option<Mark>,
     pub(super) bad: Option<Bad>,
     pub(super) end: Option<Offset>,
     pub(super) attempt: Attempt,
@@ -18,9 +20,19 @@ pub(super) struct Hand<E> {
 
 impl<E> Hand<E> {
     pub(super) fn new(fetched: Fetched<E>, policy: Poison) -> Self {
-        let Fetched { events, bad, end, .. } = fetched;
-        let attempt = Attempt::new(policy, events.len(), bad.is_some());
-        Self { events, done: 0, bad, end, attempt, reason: String::new() }
+        let Fetched { events, bad, forgotten, end, .. } = fetched;
+        let steps = events.len() + usize::from(forgotten.is_some());
+        let attempt = Attempt::new(policy, steps, bad.is_some());
+        Self { events, done: 0, forgotten, bad, end, attempt, reason: String::new() }
+    }
+
+    /// The next of them, which cannot be taken, is left out.
+    pub(super) fn leave_out(&mut self) {
+        if self.done < self.events.len() {
+            self.done += 1;
+        } else if self.forgotten.take().is_none() {
+            self.bad = None;
+        }
     }
 
     /// The next event, which cannot be taken.
@@ -31,6 +43,10 @@ impl<E> Hand<E> {
             position: event.position,
             reason: self.reason.clone(),
         });
-        next.or_else(|| self.bad.clone())
+        let mark = || {
+            let Mark { id, sequence, position } = self.forgotten.clone()?;
+            Some(Bad { id, sequence, position, reason: self.reason.clone() })
+        };
+        next.or_else(mark).or_else(|| self.bad.clone())
     }
 }

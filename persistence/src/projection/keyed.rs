@@ -65,7 +65,7 @@ impl<F: Effects> ReadModel for AtLeastOnce<F> {
     }
 
     async fn commit(&mut self, batch: &Batch<'_, F::Event>) -> Result<(), CommitError> {
-        if !batch.events().is_empty() {
+        if !batch.events().is_empty() || batch.forgotten().is_some() {
             self.effects.apply(batch).await?;
         }
         let snapshots = Arc::clone(&self.journal.get().ok_or_else(closed)?.snapshots);

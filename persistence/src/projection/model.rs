@@ -40,7 +40,7 @@ pub trait ReadModel: Sized + Send + 'static {
     /// The store is not available: it is tried again.
     fn offsets(&mut self) -> impl Future<Output = Result<Vec<Vec<u8>>, Failure>> + Send;
 
-    /// Stores what the events lead to, and the offset.
+    /// Stores what the events lead to, and the offset. A batch without events may name an id that was [forgotten](Batch::forgotten).
     ///
     /// # Errors
     ///
@@ -56,7 +56,7 @@ pub trait Effects: Sized + Send + 'static {
     /// What it reads: an [`Event`], or [`Recorded`].
     type Event: Readable;
 
-    /// Takes these events. After a crash the last of them come again, each with the same [key](Projected::key).
+    /// Takes these events, or lets go of an id that was [forgotten](Batch::forgotten). After a crash the last of them come again, each with the same [key](Projected::key).
     ///
     /// # Errors
     ///
@@ -127,6 +127,7 @@ impl<E> Projected<E> {
 #[derive(Debug)]
 pub struct Batch<'a, E> {
     pub(crate) events: &'a [Projected<E>],
+    pub(crate) forgotten: Option<&'a PersistenceId>,
     pub(crate) offset: &'a Offset,
     pub(crate) part: u32,
 }
@@ -135,6 +136,12 @@ impl<'a, E> Batch<'a, E> {
     /// The events, those of each id in order. There may be none: then only the offset has changed.
     pub fn events(&self) -> &'a [Projected<E>] {
         self.events
+    }
+
+    /// An id that was [forgotten](crate::Journal::forget): the read model is to delete what it holds of it, with the offset. Such a batch has no events. Those
+    /// that come later with this id are of a new history.
+    pub fn forgotten(&self) -> Option<&'a PersistenceId> {
+        self.forgotten
     }
 
     /// The offset behind them, to be stored for [`part`](Self::part).

@@ -268,13 +268,23 @@ impl<R: ReadModel> Part<R> {
     /// Puts the next events into the read model.
     async fn commit(&mut self, count: usize) {
         let (Some(hand), Some(open)) = (&mut self.hand, &mut self.open) else { return };
-        let events = &hand.events[hand.done..hand.done + count];
+        let count = count.min(hand.events.len() - hand.done).max(1);
+        let events = hand.events.get(hand.done..hand.done + count).unwrap_or_default();
+        let forgotten = hand.forgotten.as_ref().filter(|_| events.is_empty());
         let mut offset = open.offset.clone();
         match &hand.end {
             Some(end) if hand.done + count == hand.events.len() => offset = end.clone(),
-            _ => advance(&mut offset, events.iter().map(|event| event.position)),
+            _ => {
+                let mark = forgotten.map(|mark| mark.position);
+                advance(&mut offset, events.iter().map(|event| event.position).chain(mark));
+            }
         }
-        let batch = Batch { events, offset: &offset, part: self.target.part };
+        let batch = Batch {
+            events,
+            forgotten: forgotten.map(|mark| &mark.id),
+            offset: &offset,
+            part: self.target.part,
+        };
         let outcome = match AssertUnwindSafe(open.model.commit(&batch)).catch_unwind().await {
             Ok(Ok(())) => Outcome::Done,
             Ok(Err(error)) => match error.0 {
@@ -294,9 +304,13 @@ impl<R: ReadModel> Part<R> {
         };
         hand.attempt.learn(count, outcome);
         if outcome == Outcome::Done {
-            hand.done += count;
+            let done = events.len();
+            if done == 0 {
+                hand.forgotten = None;
+            }
+            hand.done += done;
             hand.reason.clear();
-            self.passed(offset, count as u64, true);
+            self.passed(offset, done as u64, true);
         }
     }
 
@@ -332,7 +346,7 @@ impl<R: ReadModel> Part<R> {
     /// Stores an offset without events.
     async fn mark(&mut self, offset: Offset) {
         let Some(open) = &mut self.open else { return };
-        let batch = Batch { events: &[], offset: &offset, part: self.target.part };
+        let batch = Batch { events: &[], forgotten: None, offset: &offset, part: self.target.part };
         // One that fails is stored with the next events.
         let stored = AssertUnwindSafe(open.model.commit(&batch)).catch_unwind().await;
         self.passed(offset, 0, matches!(stored, Ok(Ok(()))));
@@ -352,11 +366,7 @@ impl<R: ReadModel> Part<R> {
         }
         hand.attempt.skipped();
         hand.reason.clear();
-        if hand.done < hand.events.len() {
-            hand.done += 1;
-        } else {
-            hand.bad = None;
-        }
+        hand.leave_out();
         if let Some(open) = &self.open {
             let mut offset = open.offset.clone();
             advance(&mut offset, [position]);

@@ -4,7 +4,7 @@
 //!
 //! # Invariants
 //!
-//! * What cannot be decoded ends its batch: what came before it can be stored first.
+//! * What cannot be decoded ends its batch: what came before it can be stored first. So does the mark of an id that was forgotten.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use super::model::{Projected, Readable, chain};
 use crate::error::panic_text;
 use crate::feed::{EventFeed, FeedError};
+use crate::forget;
 use crate::id::{PersistenceId, Sequence};
 use crate::offset::{Offset, Position};
 use crate::recorded::Recorded;
@@ -29,9 +30,19 @@ pub(crate) struct Fetched<E> {
     pub(crate) events: Vec<Projected<E>>,
     /// What comes behind them and is no event.
     pub(crate) bad: Option<Bad>,
+    /// What comes behind them and is the mark of an id that was forgotten.
+    pub(crate) forgotten: Option<Mark>,
     /// Behind all that was read, unless it ends bad.
     pub(crate) end: Option<Offset>,
     pub(crate) is_live: bool,
+}
+
+/// The mark of an id that was forgotten.
+#[derive(Clone, Debug)]
+pub(crate) struct Mark {
+    pub(crate) id: PersistenceId,
+    pub(crate) sequence: Sequence,
+    pub(crate) position: Position,
 }
 
 /// An event that cannot be taken.
@@ -88,7 +99,7 @@ pub(crate) async fn read<E: Readable>(
         let mut events = events.into_iter();
         loop {
             let mut fetched = decode(&mut events, tag.as_deref(), &mut names);
-            let done = fetched.bad.is_none();
+            let done = fetched.bad.is_none() && fetched.forgotten.is_none();
             if done {
                 fetched.end = Some(feed.offset());
                 fetched.is_live = feed.is_live();
@@ -109,9 +120,15 @@ fn decode<E: Readable>(
     tag: Option<&str>,
     names: &mut Names,
 ) -> Fetched<E> {
-    let mut fetched =
-        Fetched { events: Vec::with_capacity(events.len()), bad: None, end: None, is_live: false };
+    let room = Vec::with_capacity(events.len());
+    let mut fetched = Fetched { events: room, bad: None, forgotten: None, end: None, is_live: false };
     for recorded in events {
+        if forget::is_mark(&recorded) {
+            let position = Position { slice: recorded.slice, ordinal: recorded.ordinal };
+            let (id, sequence) = (recorded.id, recorded.sequence);
+            fetched.forgotten = Some(Mark { id, sequence, position });
+            break;
+        }
         if !names.is_wanted::<E>(&recorded.event.name)
             || tag.is_some_and(|tag| recorded.event.tags.iter().all(|other| other != tag))
         {

@@ -381,6 +381,26 @@ impl Log {
         self.inner.pool.ask(move || rewrite::compact(&store, segment_bytes, true))
     }
 
+    /// Takes every deleted event out of the files, worth it or not: the bytes of what is deleted when this is called are gone from the
+    /// folder when it is done. What the device keeps of files that were removed is the device's business.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`]: some may be left. Call it again when the cause is gone.
+    pub fn erase(&self) -> BoxFuture<'static, Result<Compacted, ReadError>> {
+        // What is written to now can only be rewritten when it is full.
+        let turned = self.submit(Ok(()), 0, Command::Turn, |()| ());
+        let (store, pool) = (Arc::clone(&self.inner.store), self.inner.pool.clone());
+        async move {
+            turned.await.map_err(|error| {
+                let fault = error.fault().cloned();
+                ReadError::Unavailable(fault.unwrap_or_else(|| Fault::new(&error, "the journal", LATER)))
+            })?;
+            pool.ask(move || rewrite::erase(&store)).await
+        }
+        .boxed()
+    }
+
     fn submit<T: Send + 'static, U: Send + 'static>(
         &self,
         check: Result<(), WriteError>,
@@ -430,6 +450,8 @@ impl Inner {
     }
 }
 
+const LATER: &str = "Wait for what is on its way, then try again";
+
 fn gone() -> Fault {
     Fault::new("it was closed, or its writer has ended", "the journal", "Open it again")
 }
@@ -437,6 +459,10 @@ fn gone() -> Fault {
 impl JournalBackend for Log {
     fn leases(&self) -> Option<Arc<dyn LeaseStore>> {
         Some(Arc::new(self.inner.leases.clone()))
+    }
+
+    fn erase(&self) -> BoxFuture<'static, Result<(), ReadError>> {
+        Self::erase(self).map(|erased| erased.map(drop)).boxed()
     }
 
     fn slices(&self) -> Slices {

@@ -63,6 +63,24 @@ pub(crate) fn compact(store: &Store, segment_bytes: u64, measure: bool) -> Resul
     }
 }
 
+/// Rewrites every full segment in which something is deleted, worth it or not: what was deleted is in no file any more.
+pub(crate) fn erase(store: &Store) -> Result<Compacted, ReadError> {
+    let _one_at_a_time = store.compacting.lock();
+    let (mut done, mut from) = (Compacted::default(), 0);
+    loop {
+        let segments = store.segments();
+        let at = segments.partition_point(|segment| segment.header.first < from);
+        let (Some(segment), Some(next)) = (segments.get(at), segments.get(at + 1)) else { return Ok(done) };
+        from = next.header.first;
+        if dead(store, segment)? > 0 {
+            let before = segment.subject().map_or(0, |subject| subject.end);
+            let after = rewrite(store, std::slice::from_ref(segment), &next.header)?;
+            done.segments += 1;
+            done.bytes += before.saturating_sub(after);
+        }
+    }
+}
+
 fn weight(segment: &Segment) -> Result<Weight, ReadError> {
     let bytes = segment.subject().map_or(0, |subject| subject.end);
     Ok(Weight { bytes, events: segment.events()?, dead: segment.dead() })

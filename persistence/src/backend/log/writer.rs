@@ -50,6 +50,8 @@ pub(crate) enum Command {
     /// With its [size](Append::size_bytes).
     Append(Arc<Append>, usize, Answer<Stored>),
     Delete(Delete, Answer<()>),
+    /// The segment is full, however small it is.
+    Turn(Answer<()>),
 }
 
 /// An append that is durable, and what was appended. It is freed where it was made: an allocator lets threads wait for each
@@ -61,6 +63,7 @@ enum Settled {
     Claim(Answer<Epoch>, Result<Epoch, WriteError>),
     Append(Answer<Stored>, Result<Stored, WriteError>),
     Delete(Answer<()>, Result<(), WriteError>),
+    Turn(Answer<()>, Result<(), WriteError>),
 }
 
 /// The end of the journal: where the next batch goes.
@@ -171,6 +174,7 @@ impl Writer {
                 self.hopes = self.hopes.map(|_| (settled.len() + self.commands.len()).min(ENOUGH));
                 let durable = if self.told.is_followed() { durable(&settled) } else { Vec::new() };
                 let is_new = settled.iter().any(Settled::is_new);
+                self.turn(&mut settled);
                 settled.into_iter().for_each(Settled::answer);
                 // Behind the answers: nobody who waits for one waits for this.
                 if !durable.is_empty() {
@@ -185,6 +189,15 @@ impl Writer {
                     settled.fail(&error);
                 }
             }
+        }
+    }
+
+    /// Starts a segment, if somebody asked for that and there is something in this one.
+    fn turn(&mut self, settled: &mut [Settled]) {
+        let mut asked = settled.iter_mut().filter_map(Settled::turn).peekable();
+        if asked.peek().is_some() && self.tail.end > SEGMENT_BYTES as u64 {
+            let turned = self.next_segment().map_err(WriteError::Unavailable);
+            asked.for_each(|result| result.clone_from(&turned));
         }
     }
 
@@ -223,6 +236,7 @@ impl Writer {
                 let head = self.head(form, &delete.id);
                 Settled::Delete(to, head.and_then(|head| form.delete(&self.lanes, &delete, head)))
             }
+            Command::Turn(to) => Settled::Turn(to, Ok(())),
         }
     }
 
@@ -382,6 +396,7 @@ impl Command {
             Self::Claim(_, to) => Settled::Claim(to, Err(error)),
             Self::Append(_, _, to) => Settled::Append(to, Err(error)),
             Self::Delete(_, to) => Settled::Delete(to, Err(error)),
+            Self::Turn(to) => Settled::Turn(to, Err(error)),
         }
     }
 }
@@ -392,12 +407,19 @@ impl Settled {
         matches!(self, Self::Append(_, Ok((_, append))) if !append.events.is_empty())
     }
 
+    fn turn(&mut self) -> Option<&mut Result<(), WriteError>> {
+        match self {
+            Self::Turn(_, result) => Some(result),
+            _ => None,
+        }
+    }
+
     /// Whoever dropped the future does not want to know.
     fn answer(self) {
         match self {
             Self::Claim(to, result) => drop(to.send(result)),
             Self::Append(to, result) => drop(to.send(result)),
-            Self::Delete(to, result) => drop(to.send(result)),
+            Self::Delete(to, result) | Self::Turn(to, result) => drop(to.send(result)),
         }
     }
 
@@ -413,7 +435,7 @@ impl Settled {
         match self {
             Self::Claim(to, result) => drop(to.send(of(result, error))),
             Self::Append(to, result) => drop(to.send(of(result, error))),
-            Self::Delete(to, result) => drop(to.send(of(result, error))),
+            Self::Delete(to, result) | Self::Turn(to, result) => drop(to.send(of(result, error))),
         }
     }
 }
