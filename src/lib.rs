@@ -42,6 +42,9 @@ mod guide {
     #[doc = include_str!("../docs/guide/evolution.md")]
     mod evolution {}
     #[cfg(feature = "persistence")]
+    #[doc = include_str!("../docs/guide/forgetting.md")]
+    mod forgetting {}
+    #[cfg(feature = "persistence")]
     #[doc = include_str!("../docs/guide/projections.md")]
     mod projections {}
     #[doc = include_str!("../docs/guide/from-actix.md")]

@@ -44,3 +44,19 @@ fn the_latest_value_is_there_after_a_crash_and_old_ones_are_not_kept_for_ever() 
         world = world.crash();
     }
 }
+
+#[test]
+fn a_value_that_was_forgotten_is_the_first_one_again() {
+    let world = World::new(1);
+    let register = || world.system.spawn("r", Persistent::latest(Register)).unwrap();
+    let first = register();
+    world.sim.block_on(first.ask(|reply| Ask::Set(7, reply))).unwrap();
+    world.sim.block_on(first.stop().into_future());
+    let id = omnitron_persistence::PersistenceId::new("r").unwrap();
+    world.sim.block_on(world.journal.forget(&world.sim.env(), &id)).unwrap();
+    let second = register();
+    assert_eq!(world.sim.block_on(second.ask(Ask::Get)).unwrap(), 0);
+    world.sim.block_on(second.ask(|reply| Ask::Set(8, reply))).unwrap();
+    world.sim.block_on(second.stop().into_future());
+    assert_eq!(world.sim.block_on(register().ask(Ask::Get)).unwrap(), 8);
+}
