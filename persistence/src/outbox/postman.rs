@@ -389,7 +389,10 @@ impl Open {
     fn send(&mut self, settings: &Settings, now: std::time::Instant, random: impl Fn() -> f64) -> usize {
         let mut sent = 0;
         while sent < SENDS_PER_TURN {
-            let Some(Sending { receiver, item, after, attempt }) = self.sorting.next(now) else { break };
+            let Some(Sending { receiver, item, after, attempt }) = self.sorting.next(now) else {
+                // What was answered meanwhile may make room for more.
+                if self.take_answers(now, &random) { continue } else { break }
+            };
             sent += 1;
             if self.skipped.contains(&item.position) {
                 self.sorting.done(&receiver, item.position);
@@ -413,18 +416,19 @@ impl Open {
                 )),
             }
         }
-        // What failed at once need not wait for a turn.
-        self.take_answers(now, random);
         sent
     }
 
-    fn take_answers(&mut self, now: std::time::Instant, random: impl Fn() -> f64) {
+    /// Whether there were any.
+    fn take_answers(&mut self, now: std::time::Instant, random: impl Fn() -> f64) -> bool {
         let mut hands = std::mem::take(&mut self.hands);
         self.answers.take(&mut hands);
+        let any = !hands.is_empty();
         for Answer { receiver, position, attempt, said } in hands.drain(..) {
             self.sorting.answered(&receiver, position, attempt, said, (now, random()));
         }
         self.hands = hands;
+        any
     }
 
     fn take(&mut self, Batch { items, ends }: Batch) {

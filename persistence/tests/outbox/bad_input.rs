@@ -90,7 +90,10 @@ fn an_outbox_without_a_journal_or_with_a_name_that_is_taken_is_not_started() {
     let error = Outbox::new("post").start(&system).unwrap_err();
     assert!(matches!(error, OutboxError::NoJournal { .. }), "{error}");
     let closed = Journal::embedded("/nowhere");
-    assert!(matches!(Outbox::new("post").journal(&closed).start(&system), Err(OutboxError::NoJournal { .. })));
+    assert!(matches!(
+        Outbox::new("post").journal(&closed).start(&system),
+        Err(OutboxError::NoJournal { .. })
+    ));
 
     let world = World::new(1);
     let offices = world.offices();

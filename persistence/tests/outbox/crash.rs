@@ -9,7 +9,8 @@ use omnitron_persistence::backend::JournalBackend;
 use omnitron_persistence::backend::log::{self, Log, Options};
 use omnitron_persistence::disk::sim::Sim as Disk;
 use omnitron_persistence::{
-    Event, Gateway, Journal, Outbox, PersistenceId, Persistent, Sequence, Slices, Snapshots, Stored, WithJournal,
+    Event, Gateway, Journal, Outbox, PersistenceId, Persistent, Sequence, Slices, Snapshots, Stored,
+    WithJournal,
 };
 use omnitron_runtime::ActorSystem;
 use omnitron_runtime::testkit::Sim;
@@ -116,7 +117,8 @@ fn agree(disk: &Disk, whole: bool) -> u64 {
     let mut count = 0;
     for (from, written) in &all {
         for (to, received) in &all {
-            let wrote = written.iter().filter(|event| matches!(event, OfficeEvent::Wrote { to: it, .. } if it == to));
+            let wrote =
+                written.iter().filter(|event| matches!(event, OfficeEvent::Wrote { to: it, .. } if it == to));
             let wrote = wrote.count() as u64;
             let got: Vec<u64> = received
                 .iter()
@@ -180,7 +182,9 @@ fn agree_in_memory(disk: &Disk) {
     for office in OFFICES {
         let entity = offices.entity(office).expect("the ids are valid");
         let (tell, mut told) = tokio::sync::oneshot::channel();
-        let ask = async move { drop(tell.send((entity.ask(Command::Got).await, entity.ask(Command::Wrote).await))) };
+        let ask = async move {
+            drop(tell.send((entity.ask(Command::Got).await, entity.ask(Command::Wrote).await)))
+        };
         sim.env().spawn(|| "asker".to_owned(), ask);
         sim.run_until_idle();
         while writer.step() {
@@ -208,7 +212,9 @@ fn each_post_takes_effect_once_through_many_crashes_also_behind_snapshots() {
     for seed in seeds {
         let result = std::panic::catch_unwind(|| run(seed));
         if let Err(panic) = result {
-            eprintln!("seed {seed}: OMNITRON_SIM_SEED={seed} cargo test -p omnitron-persistence --test outbox crash");
+            eprintln!(
+                "seed {seed}: OMNITRON_SIM_SEED={seed} cargo test -p omnitron-persistence --test outbox crash"
+            );
             std::panic::resume_unwind(panic);
         }
     }

@@ -98,7 +98,8 @@ fn a_gateway_that_has_gone_is_waited_for() {
     let offices = world.offices();
     let office = world.office.clone();
     let shops = Gateway::new(move |_| Persistent::new(office.clone())).start(&world.system, "shop").unwrap();
-    let _outbox = world.start(Outbox::new("post").deliver(&shops, Command::Get).deliver(&offices, Command::Get));
+    let _outbox =
+        world.start(Outbox::new("post").deliver(&shops, Command::Get).deliver(&offices, Command::Get));
     let gone = shops.clone();
     world.now(async move { gone.drain().await });
     world.tell(&offices, "a", Command::To("shop".to_owned(), "1".to_owned()));

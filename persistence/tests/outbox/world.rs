@@ -232,9 +232,8 @@ impl World {
     /// Offices that delete their events behind snapshots.
     pub(crate) fn forgetful_offices(&self) -> EntityGateway<Office> {
         let office = self.office.clone();
-        let entity = move |_: &str| {
-            Persistent::new(office.clone()).snapshots(Snapshots::every(4).delete_events())
-        };
+        let entity =
+            move |_: &str| Persistent::new(office.clone()).snapshots(Snapshots::every(4).delete_events());
         Gateway::new(entity).start(&self.system, "office").unwrap()
     }
 
