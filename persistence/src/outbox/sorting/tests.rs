@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::marks::{Marks, Origin, Verdict};
 use crate::Event;
+use crate::marks::{Marks, Origin, Verdict};
 
 /// What is posted in the model.
 #[derive(Event)]
@@ -194,7 +194,10 @@ impl Model {
             let done = self.sorting.offset_of(Slice::new(slice));
             for receiver in 0..RECEIVERS.len() {
                 let (posted, handled) = (self.posted(receiver, slice), self.handled(receiver, slice));
-                assert!(posted.starts_with(&handled), "{receiver} of slice {slice}: {handled:?} of {posted:?}");
+                assert!(
+                    posted.starts_with(&handled),
+                    "{receiver} of slice {slice}: {handled:?} of {posted:?}"
+                );
                 let due = posted.iter().filter(|ordinal| **ordinal <= done.get()).count();
                 assert!(handled.len() >= due, "the offset {done} is behind what {receiver} has not got");
             }
@@ -225,7 +228,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn each_post_is_handled_once_and_in_order_and_the_offset_is_behind_none_that_is_not(steps in steps()) {
