@@ -4,8 +4,8 @@
 pub use omnitron_macros::actor;
 #[cfg(feature = "persistence")]
 pub use omnitron_persistence::{
-    Durable, DurableState, Effect, Event, EventSourced, Gateway, Journal, Persistent, Projection, ReadModel,
-    Schema, Scope, Snapshots, Timestamp, WithJournal,
+    Durable, DurableState, Effect, Event, EventSourced, Gateway, Journal, Outbox, Persistent, Projection,
+    ReadModel, Schema, Scope, Snapshots, Timestamp, WithJournal,
 };
 pub use omnitron_runtime::{
     Acted, Actor, ActorPath, ActorRef, ActorSystem, Ask, AskError, Backoff, Context, Crash, DeadLetter,

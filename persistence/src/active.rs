@@ -15,8 +15,9 @@ use crate::event_sourced::{EventSourced, Scope};
 use crate::flow::Flow;
 use crate::id::{Epoch, PersistenceId, Sequence, Slice};
 use crate::journal::Journal;
+use crate::marks::{Marks, Origin};
 use crate::pipeline::Verdict;
-use crate::recorded::NewEvent;
+use crate::post::{Draft, Posted, Received};
 use crate::retention::{Cleanup, Retention};
 use crate::snapshot::Snapshot;
 use crate::stored::{self, LastMetadata};
@@ -37,26 +38,50 @@ pub(crate) struct Active<E: EventSourced> {
     pub(crate) slice: Slice,
     pub(crate) epoch: Epoch,
     pub(crate) state: E::State,
+    pub(crate) marks: Marks,
     pub(crate) scope: Scope<E>,
     pub(crate) retention: Option<Arc<Mutex<Retention>>>,
     pub(crate) last_metadata: LastMetadata,
 }
 
 impl<E: EventSourced> Active<E> {
-    /// The append that stores these events behind the state.
-    pub(crate) fn prepare(&mut self, events: &[E::Event], timestamp_ms: u64) -> Result<Append, EffectError> {
+    /// The append that stores these events behind the state, and in it what is posted and received.
+    pub(crate) fn prepare(
+        &mut self,
+        events: &[E::Event],
+        posts: Vec<Draft>,
+        received: Option<Origin>,
+        timestamp_ms: u64,
+    ) -> Result<Append, EffectError> {
         let (id, command) = (self.scope.id.clone(), type_name::<E::Command>());
         let last = &mut self.last_metadata;
-        let encoded = events.iter().map(|event| stored::event(event, E::tags(event), timestamp_ms, last));
-        let encoded = encoded.collect::<Result<Vec<NewEvent>, _>>();
-        let events =
-            encoded.map_err(|reason| EffectError::Unencodable { id: id.clone(), command, reason })?;
+        let mut stored = Vec::with_capacity(events.len() + posts.len() + usize::from(received.is_some()));
+        let unencodable = |reason| EffectError::Unencodable { id: id.clone(), command, reason };
+        for event in events {
+            stored.push(stored::event(event, E::tags(event), timestamp_ms, last).map_err(unencodable)?);
+        }
+        for draft in posts {
+            let unpostable = |reason| EffectError::Unpostable { id: id.clone(), command, reason };
+            let posted = Posted::from(draft.map_err(unpostable)?);
+            stored.push(stored::event(&posted, Vec::new(), timestamp_ms, last).map_err(unencodable)?);
+        }
+        if let Some(origin) = received {
+            let received = Received::from(origin);
+            stored.push(stored::event(&received, Vec::new(), timestamp_ms, last).map_err(unencodable)?);
+        }
         let Self { slice, epoch, .. } = *self;
-        let append = Append { slice, epoch, id, expected: self.scope.sequence, events };
+        let append = Append { slice, epoch, id, expected: self.scope.sequence, events: stored };
         match append.check(self.backend.slices()) {
             Ok(()) => Ok(append),
             Err(reason) => Err(EffectError::TooLarge { id: append.id, command, reason }),
         }
+    }
+
+    /// Counts what lies behind the events of a command: so many posts, and what was received.
+    pub(crate) fn keep_books(&mut self, posts: usize, received: Option<Origin>) {
+        self.marks.has_posted |= posts > 0;
+        received.into_iter().for_each(|origin| self.marks.received(origin));
+        self.scope.sequence = self.scope.sequence.plus(posts as u64 + u64::from(received.is_some()));
     }
 
     /// Applies the events, then makes the replies and side effects of the state that this gives.
@@ -100,7 +125,12 @@ impl<E: EventSourced> Active<E> {
             }
         }
         match (codec.encode)(&self.state, id, sequence, timestamp_ms) {
-            Ok(snapshot) => flow.hold(self.save(snapshot, Arc::clone(retention), flow, env.clone())),
+            Ok(snapshot) => flow.hold(self.save(
+                stored::with_marks(snapshot, &self.marks),
+                Arc::clone(retention),
+                flow,
+                env.clone(),
+            )),
             Err(reason) => {
                 let cause = std::error::Error::source(&reason).map(ToString::to_string);
                 tracing::warn!(%id, %reason, cause, "no snapshot was taken: the events remain");
@@ -122,7 +152,7 @@ impl<E: EventSourced> Active<E> {
         flow.hold(Box::new(move |verdict, _| {
             let passed = || {
                 let ordinal = weak.upgrade().and_then(|flow| flow.last());
-                let readers = journal.slowest_reader(slice);
+                let readers = journal.slowest_reader(slice, false);
                 readers.is_none_or(|readers| ordinal.is_some_and(|ordinal| ordinal <= readers))
             };
             if verdict == Verdict::Durable && passed() {
@@ -144,6 +174,7 @@ impl<E: EventSourced> Active<E> {
     ) -> Release {
         let Self { journal, slice, epoch, .. } = self;
         let (journal, slice, epoch) = (journal.clone(), *slice, *epoch);
+        let has_posted = self.marks.has_posted;
         // Weak, because a flow holds its releases.
         let flow = Arc::downgrade(flow);
         Box::new(move |verdict, _| {
@@ -159,7 +190,7 @@ impl<E: EventSourced> Active<E> {
                 if let Err(reason) = &saved {
                     tracing::warn!(%id, %reason, "a snapshot was not saved: the events remain");
                 }
-                let readers = journal.slowest_reader(slice);
+                let readers = journal.slowest_reader(slice, has_posted);
                 let cleanup = {
                     let mut retention = retention.lock();
                     retention.ended(saved.is_ok(), ordinal);

@@ -7,9 +7,11 @@ use std::fmt;
 
 use omnitron_runtime::{ActorRef, Failure, ReplyTo, Unanswered, drop_unanswered};
 
+use crate::event::Event;
 use crate::event_sourced::EventSourced;
 use crate::offset::Position;
 use crate::pipeline::Verdict;
+use crate::post::{self, Draft, Post, Receiver};
 
 /// Leaves the actor, or not, as the verdict says; with the position of the last durable event of the id, if one became durable since the actor
 /// was started.
@@ -18,12 +20,13 @@ pub(crate) type Release = Box<dyn FnOnce(Verdict, Option<Position>) + Send>;
 /// Makes what is to leave of the state.
 type Make<S> = Box<dyn FnOnce(&S) -> Release + Send>;
 
-/// What a command of `E` leads to. Equal are those with equal events and the same steps behind them; what the steps say is seen
+/// What a command of `E` leads to. Equal are those with equal events and posts and the same steps behind them; what the steps say is seen
 /// when they are carried out, by a [`TestKit`](crate::testkit::TestKit).
 #[must_use = "an effect does nothing unless `handle` returns it"]
 #[expect(clippy::struct_excessive_bools, reason = "wishes that do not depend on each other")]
 pub struct Effect<E: EventSourced> {
     pub(crate) events: Vec<E::Event>,
+    pub(crate) posts: Vec<Draft>,
     pub(crate) steps: Vec<Step<E>>,
     pub(crate) confirmed: bool,
     pub(crate) snapshot: bool,
@@ -61,6 +64,7 @@ impl<E: EventSourced> Effect<E> {
     pub fn none() -> Self {
         Self {
             events: Vec::new(),
+            posts: Vec::new(),
             steps: Vec::new(),
             confirmed: false,
             snapshot: false,
@@ -179,6 +183,25 @@ impl<E: EventSourced> Effect<E> {
         })
     }
 
+    /// Then posts a message to an entity: `.then_post(("account", "42"), Deposit { cents })` to the entity `42` of the gateway `account`.
+    ///
+    /// The post is stored in the same append as the events, so it is as certain as they are, and an [`Outbox`](crate::Outbox) delivers it. What
+    /// it leads to at the receiver happens **once**: the receiver records that it was received in the same append as the events that it caused. Posts of one
+    /// sender to one receiver arrive in the order in which they were posted.
+    ///
+    /// A message that cannot be encoded, or a receiver that cannot be, is a failure of the actor, and nothing of the effect is stored. The state of a
+    /// [`DurableState`](crate::DurableState) cannot post: that does not compile.
+    pub fn then_post<P: Event>(mut self, receiver: impl Into<Receiver>, message: P) -> Self {
+        const {
+            assert!(
+                !E::LAST_ONLY,
+                "an actor of which only the latest value is kept cannot post: make it event-sourced"
+            )
+        };
+        self.posts.push(Post::new(receiver, &message));
+        self
+    }
+
     /// Then takes a snapshot: see [`snapshot`](Self::snapshot).
     pub fn then_snapshot(mut self) -> Self {
         self.snapshot = true;
@@ -209,6 +232,11 @@ impl<E: EventSourced> Effect<E> {
         &self.events
     }
 
+    /// What is posted, in order. What cannot be posted is not among it.
+    pub fn posts(&self) -> impl Iterator<Item = &Post> {
+        self.posts.iter().flatten()
+    }
+
     fn then(mut self, kind: Kind, make: impl FnOnce(&E::State) -> Release + Send + 'static) -> Self {
         self.steps.push(Step { kind, make: Box::new(make) });
         self
@@ -226,7 +254,12 @@ impl<E: EventSourced> Effect<E> {
 
 impl<E: EventSourced<Event: PartialEq>> PartialEq for Effect<E> {
     fn eq(&self, other: &Self) -> bool {
-        self.events == other.events && self.kinds().eq(other.kinds()) && self.flags() == other.flags()
+        let same_posts = self.posts.len() == other.posts.len()
+            && self.posts.iter().zip(&other.posts).all(|(one, other)| post::same(one, other));
+        self.events == other.events
+            && same_posts
+            && self.kinds().eq(other.kinds())
+            && self.flags() == other.flags()
     }
 }
 
@@ -235,10 +268,11 @@ impl<E: EventSourced<Event: fmt::Debug>> fmt::Debug for Effect<E> {
         let flags = self.flags();
         let names = ["confirmed", "snapshot", "unstash", "stash", "stop", "fail"];
         let set: Vec<_> = names.into_iter().zip(flags).filter_map(|(name, is)| is.then_some(name)).collect();
-        f.debug_struct("Effect")
-            .field("events", &self.events)
-            .field("then", &self.kinds().collect::<Vec<_>>())
-            .field("and", &set)
-            .finish_non_exhaustive()
+        let mut effect = f.debug_struct("Effect");
+        effect.field("events", &self.events);
+        if !self.posts.is_empty() {
+            effect.field("posts", &self.posts);
+        }
+        effect.field("then", &self.kinds().collect::<Vec<_>>()).field("and", &set).finish_non_exhaustive()
     }
 }

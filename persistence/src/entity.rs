@@ -10,6 +10,7 @@
 //! * An effect is made whole before anything of it is submitted: encoded, applied, its replies made.
 //! * A command that this actor gives up without handling it is answered `Unavailable`.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -20,13 +21,16 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::active::{Active, Codec};
 use crate::backend::WriteError;
-use crate::effect::Effect;
+use crate::effect::{Effect, Release};
 use crate::error::Passing;
 use crate::event_sourced::{EventSourced, Scope};
 use crate::flow::{Appending, Flow, Gate};
 use crate::id::{PersistenceId, Sequence};
+use crate::intake::{Delivery, Intake};
 use crate::journal::Journal;
-use crate::pipeline::Limits;
+use crate::marks;
+use crate::pipeline::{Limits, Verdict};
+use crate::projection::chain;
 use crate::recovery::RecoveryError;
 use crate::replay::{self, Recovered, Trouble};
 use crate::retention::{Retention, Snapshots};
@@ -47,9 +51,10 @@ pub(crate) struct Settings<E: EventSourced> {
     pub(crate) patience: Duration,
 }
 
-/// The actor around an [`EventSourced`] behaviour; made by [`Persistent`](crate::Persistent).
-pub struct Entity<E: EventSourced> {
+/// The actor around an [`EventSourced`] behaviour; made by [`Persistent`](crate::Persistent). `M` is the form in which commands reach it.
+pub struct Entity<E: EventSourced, M = <E as EventSourced>::Command> {
     settings: Arc<Settings<E>>,
+    form: PhantomData<fn(M)>,
     flow: Option<Arc<Flow>>,
     active: Option<Box<Active<E>>>,
     suspended: Option<Suspended>,
@@ -73,14 +78,14 @@ impl<C> Drop for Waiting<C> {
     }
 }
 
-impl<E: EventSourced> Actor for Entity<E> {
-    type Msg = E::Command;
+impl<E: EventSourced, M: Intake<E::Command>> Actor for Entity<E, M> {
+    type Msg = M;
 
     async fn started(&mut self, ctx: &mut Context<Self>) -> Result<(), Failure> {
         self.attempt(ctx).await
     }
 
-    async fn receive(&mut self, command: E::Command, ctx: &mut Context<Self>) -> Result<(), Failure> {
+    async fn receive(&mut self, command: M, ctx: &mut Context<Self>) -> Result<(), Failure> {
         let mut waiting = Waiting(Some(command));
         let mut admission = None;
         let admission = loop {
@@ -119,9 +124,9 @@ impl<E: EventSourced> Actor for Entity<E> {
     }
 }
 
-impl<E: EventSourced> Entity<E> {
+impl<E: EventSourced, M: Intake<E::Command>> Entity<E, M> {
     pub(crate) fn new(settings: Arc<Settings<E>>) -> Self {
-        Self { settings, flow: None, active: None, suspended: None }
+        Self { settings, form: PhantomData, flow: None, active: None, suspended: None }
     }
 
     /// The state, unless it has to be recovered.
@@ -221,41 +226,73 @@ impl<E: EventSourced> Entity<E> {
         let codec = settings.snapshots.as_ref().map(|(_, codec)| codec);
         let recovered = replay::recover::<E>(journal, open, &id, slice, codec).await;
         let recovered = recovered.inspect_err(|trouble| journal.note_fault(trouble.fault()))?;
-        let Recovered { state, sequence, epoch, snapshot, replayed } = recovered;
+        let Recovered { state, marks, sequence, epoch, snapshot, replayed } = recovered;
         tracing::debug!(%id, sequence = sequence.get(), snapshot = snapshot.map(Sequence::get), replayed, "recovered");
         let retention =
             settings.snapshots.as_ref().filter(|_| !E::LAST_ONLY).map(|(options, _)| {
                 Arc::new(Mutex::new(Retention::new(options.clone(), snapshot, replayed)))
             });
-        let scope = Scope { id, myself: ctx.myself().clone(), now: Timestamp::default(), sequence };
+        let scope = Scope { id, myself: M::of_commands(ctx.myself()), now: Timestamp::default(), sequence };
         let backend = Arc::clone(&open.backend);
         let journal = journal.clone();
-        Ok(Box::new(Active { journal, backend, slice, epoch, state, scope, retention, last_metadata: None }))
+        Ok(Box::new(Active {
+            journal,
+            backend,
+            slice,
+            epoch,
+            state,
+            marks,
+            scope,
+            retention,
+            last_metadata: None,
+        }))
     }
 
     /// Handles a command and carries out its effect. Nothing is awaited.
     fn perform(
         &mut self,
-        command: E::Command,
+        command: M,
         admission: OwnedSemaphorePermit,
         ctx: &mut Context<Self>,
     ) -> Result<(), Failure> {
         // Whatever panics from here on takes the state along: it is recovered before the next command.
         let (Some(mut active), Some(flow)) = (self.active.take(), &self.flow) else { return Ok(()) };
+        let (command, delivery) = command.open();
+        let mut delivery = match admit(delivery, &active, flow) {
+            Admitted::Handle(delivery) => delivery,
+            Admitted::Answered => {
+                self.active = Some(active);
+                drop_unanswered(command, Unanswered::Unavailable);
+                return Ok(());
+            }
+        };
         let wall = ctx.env().wall();
         active.scope.now = wall.into();
-        let Effect { events, steps, confirmed, snapshot, unstash, stash, stop, failure } =
+        let Effect { events, posts, steps, confirmed, snapshot, unstash, stash, stop, failure } =
             self.settings.behaviour.handle(&active.state, command, &active.scope);
         if let Some(failure) = failure {
             self.active = Some(active);
+            delivery.into_iter().for_each(|delivery| delivery.failed(failure.to_string()));
             return Err(failure);
         }
         if let Some(command) = stash {
-            put_aside(command, ctx);
+            // It is received when it is handled.
+            put_aside(M::close(command, delivery.take()), ctx);
         }
-        let timestamp_ms = millis(wall);
-        let append = active.prepare(&events, timestamp_ms)?;
-        let releases = active.apply(&events, steps)?;
+        let received = delivery.as_ref().map(Delivery::origin);
+        let (timestamp_ms, posted) = (millis(wall), posts.len());
+        let carried_out = active
+            .prepare(&events, posts, received, timestamp_ms)
+            .and_then(|append| Ok((append, active.apply(&events, steps)?)));
+        let (append, mut releases) = match carried_out {
+            Ok(carried_out) => carried_out,
+            Err(error) => {
+                delivery.into_iter().for_each(|delivery| delivery.failed(chain(&error)));
+                return Err(error.into());
+            }
+        };
+        active.keep_books(posted, received);
+        releases.extend(delivery.map(acknowledge));
         let (count, bytes) = (append.events.len() as u64, append.size_bytes());
         if count > 0 || confirmed {
             let append = Appending { answer: active.backend.append(append), admission };
@@ -280,8 +317,36 @@ impl<E: EventSourced> Entity<E> {
     }
 }
 
+/// What becomes of a command.
+enum Admitted {
+    Handle(Option<Delivery>),
+    /// It was posted, and is not to be handled, or not now.
+    Answered,
+}
+
+/// Whether a command is to be handled, and what came with it. One that was received before is acknowledged when that is durable.
+fn admit<E: EventSourced>(delivery: Option<Delivery>, active: &Active<E>, flow: &Flow) -> Admitted {
+    let Some(delivery) = delivery else { return Admitted::Handle(None) };
+    let origin = delivery.origin();
+    match active.marks.judge(origin) {
+        marks::Verdict::New => return Admitted::Handle(Some(delivery)),
+        marks::Verdict::Known => flow.hold(acknowledge(delivery)),
+        marks::Verdict::Early => delivery.early(origin.after),
+    }
+    Admitted::Answered
+}
+
+/// Acknowledges a delivery, when that it was received is durable. Else its drop says that it was not.
+fn acknowledge(delivery: Delivery) -> Release {
+    Box::new(move |verdict, _| {
+        if verdict == Verdict::Durable {
+            delivery.done();
+        }
+    })
+}
+
 /// Stashes a command, or answers it.
-fn put_aside<E: EventSourced>(command: E::Command, ctx: &mut Context<Entity<E>>) {
+fn put_aside<E: EventSourced, M: Intake<E::Command>>(command: M, ctx: &mut Context<Entity<E, M>>) {
     if let Err(full) = ctx.stash(command) {
         tracing::warn!(path = %ctx.path(), capacity = full.capacity, "the stash is full: a command was refused");
         drop_unanswered(full.message, Unanswered::Unavailable);

@@ -5,6 +5,7 @@ use std::any::Any;
 use crate::backend::{ReadError, WriteError};
 use crate::event::EncodeError;
 use crate::id::{PersistenceId, Sequence};
+use crate::post::PostError;
 
 /// Why the effect of a command could not be carried out: a failure of the actor. Nothing of the effect was stored.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,17 @@ pub enum EffectError {
         /// Which event, and why.
         #[source]
         reason: EncodeError,
+    },
+    /// Something cannot be posted.
+    #[error("`{id}`: a post of a command {command} cannot be stored")]
+    Unpostable {
+        /// Who posts.
+        id: PersistenceId,
+        /// The type of the command.
+        command: &'static str,
+        /// What is wrong with it.
+        #[source]
+        reason: PostError,
     },
     /// The events are too many or too large for one append.
     #[error("`{id}`: the events of a command {command} cannot be stored together")]

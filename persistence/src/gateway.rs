@@ -16,12 +16,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use omnitron_runtime::{
-    Actor, ActorRef, ActorSystem, AskError, Context, Failure, Mailbox, ReplyTo, Signal, Spawn, SpawnError,
-    Unanswered, drop_unanswered,
+    Actor, ActorRef, ActorSystem, AskError, Context, Failure, Mailbox, Refusal, ReplyTo, Signal, Spawn,
+    SpawnError, Unanswered, drop_unanswered,
 };
 
 use crate::event_sourced::EventSourced;
 use crate::id::{InvalidId, PersistenceId};
+use crate::intake::{Delivery, Mail};
 use crate::persistent::Persistent;
 use crate::roster::{Limits, Roster, Route};
 
@@ -126,7 +127,9 @@ impl<E: EventSourced> EntityGateway<E> {
             return Err(InvalidId::Empty);
         }
         self.persistence_id(&id)?;
-        Ok(self.front.contramap(move |command| Routed(Errand::Command(Arc::clone(&id), command))))
+        Ok(self.front.contramap(move |command| {
+            Routed(Errand::Mail(Arc::clone(&id), Mail { command, delivery: None }))
+        }))
     }
 
     /// Under which id the events of the entity `id` lie.
@@ -136,6 +139,28 @@ impl<E: EventSourced> EntityGateway<E> {
     /// [`InvalidId`].
     pub fn persistence_id(&self, id: &str) -> Result<PersistenceId, InvalidId> {
         PersistenceId::new(format!("{}/{id}", self.prefix))
+    }
+
+    /// The name that it was started under.
+    pub(crate) fn name(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Sends what was posted on its way, or gives it back.
+    pub(crate) fn deliver(
+        &self,
+        id: &str,
+        command: E::Command,
+        delivery: Delivery,
+    ) -> Result<(), (Delivery, Refusal)> {
+        let mail = Mail { command, delivery: Some(delivery) };
+        let Err(undelivered) = self.front.tell(Routed(Errand::Mail(Arc::from(id), mail))) else {
+            return Ok(());
+        };
+        let Errand::Mail(_, Mail { delivery: Some(delivery), .. }) = undelivered.message.0 else {
+            return Ok(());
+        };
+        Err((delivery, undelivered.reason))
     }
 
     /// How many entities are active, and how many of those are leaving.
@@ -169,7 +194,7 @@ impl<E: EventSourced> fmt::Debug for EntityGateway<E> {
 pub(crate) struct Routed<C>(Errand<C>);
 
 enum Errand<C> {
-    Command(Arc<str>, C),
+    Mail(Arc<str>, Mail<C>),
     Sweep,
     Count(ReplyTo<(usize, usize)>),
 }
@@ -180,14 +205,14 @@ struct Front<E: EventSourced> {
     factory: Arc<Factory<E>>,
     limits: Limits,
     roster: Roster,
-    entities: BTreeMap<Arc<str>, ActorRef<E::Command>>,
+    entities: BTreeMap<Arc<str>, ActorRef<Mail<E::Command>>>,
     /// The ids of actors, by their names.
     names: BTreeMap<String, Arc<str>>,
-    waiting: BTreeMap<Arc<str>, VecDeque<E::Command>>,
+    waiting: BTreeMap<Arc<str>, VecDeque<Mail<E::Command>>>,
 }
 
 impl<E: EventSourced> Front<E> {
-    async fn route(&mut self, id: Arc<str>, command: E::Command, ctx: &mut Context<Self>) {
+    async fn route(&mut self, id: Arc<str>, command: Mail<E::Command>, ctx: &mut Context<Self>) {
         match self.roster.arrive(&id, ctx.now()) {
             Route::Deliver => self.deliver(&id, command).await,
             Route::Activate => {
@@ -207,12 +232,12 @@ impl<E: EventSourced> Front<E> {
     }
 
     /// Waits for room at the entity. So a slow one holds up the gateway, and the gateway those who use it; nothing is lost.
-    async fn deliver(&mut self, id: &Arc<str>, command: E::Command) {
+    async fn deliver(&mut self, id: &Arc<str>, command: Mail<E::Command>) {
         let Some(entity) = self.entities.get(id) else {
             return drop_unanswered(command, Unanswered::Unavailable);
         };
         let Err(undelivered) = entity.send(command).await else { return };
-        if entity.is_stopped() || matches!(undelivered.reason, omnitron_runtime::Refusal::Stopped) {
+        if entity.is_stopped() || matches!(undelivered.reason, Refusal::Stopped) {
             // It ends by itself: what comes now is for the next one, once this one has gone.
             let waiting = self.waiting.entry(Arc::clone(id)).or_default();
             waiting.push_back(undelivered.message);
@@ -224,14 +249,19 @@ impl<E: EventSourced> Front<E> {
     }
 
     /// Starts the entity, and gives it these commands.
-    async fn activate(&mut self, id: &Arc<str>, commands: VecDeque<E::Command>, ctx: &mut Context<Self>) {
+    async fn activate(
+        &mut self,
+        id: &Arc<str>,
+        commands: VecDeque<Mail<E::Command>>,
+        ctx: &mut Context<Self>,
+    ) {
         let name = name_of(id);
         // What the user wrote may panic: that is his entity's trouble, not that of others.
         let made = catch_unwind(AssertUnwindSafe(|| (self.factory)(id)));
         let spawned = match made {
             Ok(entity) => {
                 let entity = entity.id(format!("{}/{id}", self.prefix));
-                ctx.spawn(&name, entity).map_err(|error| error.to_string())
+                ctx.spawn(&name, entity.into_resident()).map_err(|error| error.to_string())
             }
             Err(_) => Err("the function that makes it panicked".to_owned()),
         };
@@ -282,7 +312,7 @@ impl<E: EventSourced> Actor for Front<E> {
 
     async fn receive(&mut self, errand: Self::Msg, ctx: &mut Context<Self>) -> Result<(), Failure> {
         match errand.0 {
-            Errand::Command(id, command) => self.route(id, command, ctx).await,
+            Errand::Mail(id, mail) => self.route(id, mail, ctx).await,
             Errand::Sweep => {
                 self.let_go(ctx);
                 self.sweep(ctx);

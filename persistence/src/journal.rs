@@ -85,6 +85,8 @@ pub(crate) struct Open {
 struct Readers {
     next: u64,
     marks: BTreeMap<u64, BTreeMap<Slice, Ordinal>>,
+    /// Those who deliver posts.
+    outboxes: BTreeSet<u64>,
 }
 
 /// A recovery that is under way.
@@ -225,9 +227,13 @@ impl Journal {
         self.inner.open.get()
     }
 
-    /// How far the slowest reader of a slice is; `None`: there are no readers.
-    pub(crate) fn slowest_reader(&self, slice: Slice) -> Option<Ordinal> {
+    /// How far the slowest reader of a slice is; `None`: there are no readers. `has_posts`: what is posted there waits for an outbox, also for one that was not
+    /// started yet.
+    pub(crate) fn slowest_reader(&self, slice: Slice, has_posts: bool) -> Option<Ordinal> {
         let readers = self.inner.readers.lock();
+        if has_posts && readers.outboxes.is_empty() {
+            return Some(Ordinal::ZERO);
+        }
         readers.marks.values().map(|marks| marks.get(&slice).copied().unwrap_or_default()).min()
     }
 
@@ -333,11 +339,18 @@ impl Reader {
             *mark = (*mark).max(ordinal);
         }
     }
+
+    /// It delivers what is posted.
+    pub(crate) fn delivers(&self) {
+        self.journal.inner.readers.lock().outboxes.insert(self.number);
+    }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.journal.inner.readers.lock().marks.remove(&self.number);
+        let mut readers = self.journal.inner.readers.lock();
+        readers.marks.remove(&self.number);
+        readers.outboxes.remove(&self.number);
     }
 }
 

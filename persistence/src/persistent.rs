@@ -10,6 +10,7 @@ use crate::active::Codec;
 use crate::entity::{Entity, Settings};
 use crate::event::Event;
 use crate::event_sourced::EventSourced;
+use crate::intake::Mail;
 use crate::journal::Journal;
 use crate::pipeline::Limits;
 use crate::recovery::RecoveryError;
@@ -111,6 +112,18 @@ impl<E: EventSourced> Persistent<E> {
     pub fn stash(mut self, commands: usize) -> Self {
         self.stash = commands;
         self
+    }
+}
+
+impl<E: EventSourced> Persistent<E> {
+    /// As an actor behind a gateway, which takes posts as well.
+    pub(crate) fn into_resident(self) -> Spawn<Entity<E, Mail<E::Command>>> {
+        let settings = Arc::new(self.settings);
+        Spawn::new(move || Entity::new(settings.clone()))
+            .mailbox(self.mailbox.contramap(|mail: &Mail<E::Command>| &mail.command))
+            .supervision(self.supervision)
+            .stop_grace(self.stop_grace)
+            .stash(self.stash)
     }
 }
 

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use crate::id::{Ordinal, PersistenceId, Sequence, Slice};
+use crate::offset::Position;
 
 /// The most bytes of an event's payload: 16 MiB.
 pub const MAX_PAYLOAD_BYTES: usize = 16 << 20;
@@ -81,4 +82,11 @@ pub struct Recorded {
     pub ordinal: Ordinal,
     /// The event, exactly as it was appended.
     pub event: NewEvent,
+}
+
+impl Recorded {
+    /// Where it is in its journal.
+    pub fn position(&self) -> Position {
+        Position { slice: self.slice, ordinal: self.ordinal }
+    }
 }

@@ -15,6 +15,8 @@ use crate::event_sourced::EventSourced;
 use crate::forget;
 use crate::id::{Epoch, PersistenceId, Sequence, Slice};
 use crate::journal::{Journal, Open};
+use crate::marks::{Marks, Origin};
+use crate::post::{self, Received};
 use crate::recorded::Recorded;
 use crate::recovery::{Fact, Order, Recovery, RecoveryError};
 use crate::stored;
@@ -27,6 +29,7 @@ const EVENTS_PER_LINE: u64 = 100_000;
 /// A state as the journal holds it.
 pub(crate) struct Recovered<S> {
     pub(crate) state: S,
+    pub(crate) marks: Marks,
     pub(crate) sequence: Sequence,
     pub(crate) epoch: Epoch,
     pub(crate) snapshot: Option<Sequence>,
@@ -76,7 +79,7 @@ pub(crate) async fn recover<E: EventSourced>(
     codec: Option<&Codec<E::State>>,
 ) -> Result<Recovered<E::State>, Trouble> {
     let mut recovery = Recovery::new(id.clone(), E::LAST_ONLY);
-    let mut state = E::State::default();
+    let (mut state, mut marks) = (E::State::default(), Marks::default());
     let mut turn = None;
     let shown = journal.shown(id);
     let mut replayed = 0;
@@ -92,7 +95,7 @@ pub(crate) async fn recover<E: EventSourced>(
             }
             Order::LoadSnapshot { to } => match codec {
                 None => Fact::Snapshot(None),
-                Some(codec) => load(open, id, to, codec, &recovery, &mut state).await?,
+                Some(codec) => load(open, id, to, codec, &recovery, (&mut state, &mut marks)).await?,
             },
             Order::Read { from, to } => {
                 let mut events = open.backend.read(id, from, to);
@@ -103,7 +106,7 @@ pub(crate) async fn recover<E: EventSourced>(
                         state = E::State::default();
                     } else {
                         recovery.read(recorded.sequence)?;
-                        apply::<E>(&mut state, id, &recorded)?;
+                        apply::<E>(&mut state, &mut marks, id, &recorded)?;
                     }
                     replayed += 1;
                     if replayed % EVENTS_PER_TURN == 0 {
@@ -119,7 +122,7 @@ pub(crate) async fn recover<E: EventSourced>(
             Order::Finish => {
                 drop(turn);
                 let (sequence, epoch, snapshot) = (recovery.at(), recovery.epoch(), recovery.snapshot());
-                return Ok(Recovered { state, sequence, epoch, snapshot, replayed });
+                return Ok(Recovered { state, marks, sequence, epoch, snapshot, replayed });
             }
         };
         recovery.learn(fact)?;
@@ -133,7 +136,7 @@ async fn load<S>(
     to: Sequence,
     codec: &Codec<S>,
     recovery: &Recovery,
-    state: &mut S,
+    (state, marks): (&mut S, &mut Marks),
 ) -> Result<Fact, Trouble> {
     let loaded = open.snapshots.load(id, to).await.map_err(|error| failed(recovery, id, error))?;
     for damage in loaded.damaged {
@@ -144,13 +147,15 @@ async fn load<S>(
     if snapshot.sequence > recovery.end() {
         return Ok(Fact::Snapshot(Some(snapshot.sequence)));
     }
-    match (codec.decode)(&snapshot) {
+    let sequence = snapshot.sequence;
+    let decoded =
+        stored::split_marks(snapshot).and_then(|(snapshot, marks)| Ok(((codec.decode)(&snapshot)?, marks)));
+    match decoded {
         Ok(decoded) => {
-            *state = decoded;
-            Ok(Fact::Snapshot(Some(snapshot.sequence)))
+            (*state, *marks) = decoded;
+            Ok(Fact::Snapshot(Some(sequence)))
         }
         Err(reason) => {
-            let sequence = snapshot.sequence;
             tracing::warn!(%id, %sequence, %reason, "a snapshot cannot be read: an older one or the events replace it");
             Ok(Fact::SnapshotUnusable(sequence))
         }
@@ -160,15 +165,25 @@ async fn load<S>(
 /// Applies an event of the journal.
 fn apply<E: EventSourced>(
     state: &mut E::State,
+    marks: &mut Marks,
     id: &PersistenceId,
     recorded: &Recorded,
 ) -> Result<(), RecoveryError> {
     let sequence = recorded.sequence;
-    let event = stored::read_event::<E::Event>(recorded).map_err(|reason| RecoveryError::Undecodable {
-        id: id.clone(),
-        sequence,
-        reason,
-    })?;
+    let undecodable = |reason| RecoveryError::Undecodable { id: id.clone(), sequence, reason };
+    match &*recorded.event.name {
+        post::POSTED => {
+            marks.has_posted = true;
+            return Ok(());
+        }
+        post::RECEIVED => {
+            let received = stored::read_event::<Received>(recorded).map_err(undecodable)?;
+            marks.received(Origin::from(received));
+            return Ok(());
+        }
+        _ => {}
+    }
+    let event = stored::read_event::<E::Event>(recorded).map_err(undecodable)?;
     catch_unwind(AssertUnwindSafe(|| E::apply(state, &event))).map_err(|payload| {
         let (event, version) = (recorded.event.name.to_string(), recorded.event.version);
         RecoveryError::ApplyPanicked {

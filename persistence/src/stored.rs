@@ -3,13 +3,19 @@
 //! A journal keeps name, version, payload and metadata. The payload is the content of the event; the metadata begins with one byte, 1, and the
 //! fingerprint in eight bytes, the lowest first. More may follow one day: what is behind is not looked at. A snapshot has no metadata, so the
 //! fingerprint comes before the state.
+//!
+//! A state with marks is stored under the name `omnitron.snapshot`: the length of a head in four bytes, the lowest first, the head, which is an event with the
+//! name of the state's type and the marks, and then what would have been stored without marks.
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use crate::event::{DecodeError, EncodeError, Encoded, Event, Fingerprint, Stored};
-use crate::id::{PersistenceId, Sequence};
+use crate::Event;
+use crate::event::{DecodeError, EncodeError, Encoded, Fingerprint, Stored};
+use crate::id::{Ordinal, PersistenceId, Sequence, Slice};
+use crate::marks::{Marks, Origin};
+use crate::offset::Position;
 use crate::recorded::{NewEvent, Recorded};
 use crate::snapshot::Snapshot;
 
@@ -79,4 +85,102 @@ pub(crate) fn read_snapshot<S: Event>(snapshot: &Snapshot) -> Result<S, DecodeEr
 fn fingerprint(bytes: &[u8]) -> Option<(Fingerprint, &[u8])> {
     let (number, rest) = bytes.split_first_chunk::<FINGERPRINT_BYTES>()?;
     Some((Fingerprint::from_u64(u64::from_le_bytes(*number)), rest))
+}
+
+/// What stands before a state with marks.
+#[derive(Event)]
+#[event(name = "omnitron.snapshot", crate = crate)]
+struct Head {
+    name: String,
+    version: u32,
+    /// Source, slice and ordinal of each.
+    marks: Vec<(u64, u32, u64)>,
+    has_posted: bool,
+}
+
+/// The snapshot, with the marks in it, if there are any.
+pub(crate) fn with_marks(snapshot: Snapshot, marks: &Marks) -> Snapshot {
+    if marks.is_empty() {
+        return snapshot;
+    }
+    let Snapshot { id, sequence, timestamp_ms, name, version, state } = snapshot;
+    let numbers =
+        |Origin { source, position: Position { slice, ordinal }, .. }| (source, slice.get(), ordinal.get());
+    let (has_posted, marks) = (marks.has_posted, marks.iter().map(numbers).collect());
+    let head = Head { name, version, marks, has_posted };
+    let encoded =
+        head.encode().expect("there is one mark per slice, which is far below the limit of an event");
+    let Encoded { name, version, bytes, .. } = encoded;
+    let length = u32::try_from(bytes.len()).expect("an event has at most 16 MiB");
+    let mut stored = Vec::with_capacity(size_of::<u32>() + bytes.len() + state.len());
+    stored.extend_from_slice(&length.to_le_bytes());
+    stored.extend_from_slice(&bytes);
+    stored.extend_from_slice(&state);
+    Snapshot { id, sequence, timestamp_ms, name: name.to_owned(), version, state: stored.into() }
+}
+
+/// The snapshot without marks, and the marks.
+pub(crate) fn split_marks(snapshot: Snapshot) -> Result<(Snapshot, Marks), DecodeError> {
+    let head = Head::types()[0].name;
+    if snapshot.name != head {
+        return Ok((snapshot, Marks::default()));
+    }
+    // What is cut short is no head, and decoding it says so.
+    let (length, rest) = snapshot
+        .state
+        .split_first_chunk()
+        .map_or((u32::MAX, &[][..]), |(length, rest)| (u32::from_le_bytes(*length), rest));
+    let bytes = rest.get(..length as usize).unwrap_or_default();
+    let Head { name, version, marks, has_posted } =
+        Head::decode(Stored { name: head, version: snapshot.version, fingerprint: None, bytes })?;
+    let mut known = Marks::default();
+    known.has_posted = has_posted;
+    for (source, slice, ordinal) in marks {
+        let position = Position { slice: Slice::new(slice), ordinal: Ordinal::new(ordinal) };
+        known.received(Origin { source, position, after: Ordinal::ZERO });
+    }
+    let state = snapshot.state.slice(size_of::<u32>() + bytes.len()..);
+    Ok((Snapshot { name, version, state, ..snapshot }, known))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn snapshot(state: &'static [u8]) -> Snapshot {
+        let id = PersistenceId::new("a").unwrap();
+        Snapshot {
+            id,
+            sequence: Sequence::new(7),
+            timestamp_ms: 1,
+            name: "n".to_owned(),
+            version: 3,
+            state: Bytes::from_static(state),
+        }
+    }
+
+    #[test]
+    fn marks_come_back_from_a_snapshot_and_one_without_marks_is_as_it_was() {
+        let mut marks = Marks::default();
+        assert_eq!(with_marks(snapshot(b"state"), &marks), snapshot(b"state"));
+        let position = Position { slice: Slice::new(4), ordinal: Ordinal::new(5) };
+        marks.received(Origin { source: 9, position, after: Ordinal::ZERO });
+        marks.has_posted = true;
+        let stored = with_marks(snapshot(b"state"), &marks);
+        assert_eq!(stored.name, "omnitron.snapshot");
+        assert_eq!(split_marks(stored).unwrap(), (snapshot(b"state"), marks));
+    }
+
+    #[test]
+    fn a_head_that_is_cut_short_is_an_error() {
+        let mut marks = Marks::default();
+        marks.has_posted = true;
+        let whole = with_marks(snapshot(b""), &marks);
+        for length in 0..whole.state.len() {
+            let cut = Snapshot { state: whole.state.slice(..length), ..whole.clone() };
+            assert!(split_marks(cut).is_err(), "{length}");
+        }
+    }
 }

@@ -16,6 +16,7 @@ use crate::event_sourced::{EventSourced, Scope};
 use crate::id::{PersistenceId, Sequence, Slices};
 use crate::journal::Journal;
 use crate::persistent::Persistent;
+use crate::post::{self, Post, Posted};
 use crate::snapshot::memory::MemorySnapshots;
 use crate::stored;
 
@@ -57,6 +58,7 @@ pub struct TestKit<E: EventSourced> {
     backend: Memory,
     id: PersistenceId,
     seen: Sequence,
+    posts: Vec<Post>,
 }
 
 /// What a command that asks has led to.
@@ -94,7 +96,7 @@ impl<E: EventSourced> TestKit<E> {
         now(backend.append(append)).unwrap_or_else(|error| panic!("{error}"));
         let journal = Journal::with(backend.clone(), MemorySnapshots::new());
         let single = Single::new(Persistent::new(behaviour).id(ID).journal(&journal));
-        Self { single, backend, id, seen }
+        Self { single, backend, id, seen, posts: Vec::new() }
     }
 
     /// Lets it handle a command. Returns what that persisted, in order.
@@ -126,6 +128,11 @@ impl<E: EventSourced> TestKit<E> {
         Outcome { events: self.new_events(), reply }
     }
 
+    /// What the last command [posted](crate::Effect::then_post), in order.
+    pub fn posts(&self) -> &[Post] {
+        &self.posts
+    }
+
     /// The state.
     ///
     /// # Panics
@@ -152,8 +159,12 @@ impl<E: EventSourced> TestKit<E> {
         let events: Vec<_> =
             read.into_iter().map(|event| event.expect("a journal in memory can be read")).collect();
         self.seen = events.last().map_or(self.seen, |event| event.sequence);
-        let decoded = events.iter().map(stored::read_event);
-        decoded
+        let posted = events.iter().filter(|event| event.event.name == post::POSTED);
+        let posted = posted.map(|event| stored::read_event::<Posted>(event).map(Post::from));
+        self.posts = posted.collect::<Result<_, _>>().expect("what was posted can be read back");
+        let events = events.iter().filter(|event| !post::is_bookkeeping(&event.event.name));
+        events
+            .map(stored::read_event)
             .collect::<Result<_, _>>()
             .unwrap_or_else(|error| panic!("an event cannot be read back: {error}"))
     }

@@ -38,6 +38,8 @@ pub use model::{Batch, CommitError, Effects, Projected, ReadModel, Readable};
 pub use query::{Query, QueryError};
 pub use status::{Doing, PartStatus};
 
+pub(crate) use model::chain;
+
 use crate::journal::Journal;
 
 /// The most parts of a projection.

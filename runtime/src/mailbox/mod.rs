@@ -75,6 +75,16 @@ impl<M> Mailbox<M> {
         Self { capacity: None, overflow: Overflow::Reject, rank: Some(Box::new(rank)) }
     }
 
+    /// The same mailbox for messages of which an `M` is a part: that is what is ranked.
+    pub fn contramap<N>(self, of: impl Fn(&N) -> &M + Send + Sync + 'static) -> Mailbox<N>
+    where
+        M: 'static,
+    {
+        let Self { capacity, overflow, rank } = self;
+        let rank = rank.map(|rank| -> Rank<N> { Box::new(move |message| rank(of(message))) });
+        Mailbox { capacity, overflow, rank }
+    }
+
     /// What happens when the mailbox is full. Default: [`Overflow::Reject`]. Means nothing where there is no bound.
     pub const fn on_full(mut self, overflow: Overflow) -> Self {
         self.overflow = overflow;
