@@ -20,6 +20,7 @@ use omnitron_runtime::Env;
 use crate::backend::{Append, Delete, IdQuery, ReadError, WriteError};
 use crate::id::{Ordinal, PersistenceId, Sequence, Slice};
 use crate::journal::{Journal, Open};
+use crate::post;
 use crate::recorded::{NewEvent, Recorded};
 use crate::retention::Snapshots;
 
@@ -74,8 +75,8 @@ pub enum ForgetError {
     },
     /// Some reader would miss events.
     #[error(
-        "`{id}` has no state any more, and its events are still kept for a reader that is behind, at {at} of {slice}: let its projection \
-         catch up or stop it, then call this again"
+        "`{id}` has no state any more, and its events are still kept for a reader that is behind, at {at} of {slice}: let the projection \
+         or outbox catch up, or stop the projection, then call this again"
     )]
     ReaderBehind {
         /// Whose events they are.
@@ -156,7 +157,8 @@ impl Journal {
             }
         };
         open.snapshots.delete_to(id, Sequence::MAX).await.map_err(write)?;
-        self.readers_pass(env, patience, id, slice, ordinal).await?;
+        let has_posts = has_posts(open, id).await?;
+        self.readers_pass(env, patience, id, (slice, ordinal), has_posts).await?;
         let to = Sequence::new(mark.get() - 1);
         open.backend.delete_to(Delete { slice, epoch, id: id.clone(), to }).await.map_err(write)?;
         Ok(if before { Forgotten::NothingThere } else { Forgotten::Gone })
@@ -191,10 +193,10 @@ impl Journal {
         self.sweep(prefix, async |open, id| {
             let Some(kept) = oldest_snapshot(open, id).await? else { return Ok(false) };
             let slice = id.slice(open.backend.slices());
-            let readers = self.slowest_reader(slice);
             let mut to = None;
             let mut events = open.backend.read(id, Sequence::ZERO, kept);
             while let Some(recorded) = events.try_next().await? {
+                let readers = self.slowest_reader(slice, recorded.event.name == post::POSTED);
                 let passed = readers.is_none_or(|readers| recorded.ordinal <= readers);
                 if recorded.event.timestamp_ms >= before || !passed {
                     break;
@@ -253,11 +255,11 @@ impl Journal {
         env: &Env,
         patience: Duration,
         id: &PersistenceId,
-        slice: Slice,
-        ordinal: Ordinal,
+        (slice, ordinal): (Slice, Ordinal),
+        has_posts: bool,
     ) -> Result<(), ForgetError> {
         let until = env.now() + patience;
-        while let Some(at) = self.slowest_reader(slice).filter(|at| *at < ordinal) {
+        while let Some(at) = self.slowest_reader(slice, has_posts).filter(|at| *at < ordinal) {
             if env.now() >= until {
                 return Err(ForgetError::ReaderBehind { id: id.clone(), slice, at });
             }
@@ -273,6 +275,17 @@ async fn last_event(
     highest: Sequence,
 ) -> Result<Option<Recorded>, ReadError> {
     open.backend.read(id, highest, highest).next().await.transpose()
+}
+
+/// Whether it has posted something, which may still be on its way.
+async fn has_posts(open: &Open, id: &PersistenceId) -> Result<bool, ReadError> {
+    let mut events = open.backend.read(id, Sequence::ZERO, Sequence::MAX);
+    while let Some(recorded) = events.try_next().await? {
+        if recorded.event.name == post::POSTED {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The sequence of the oldest snapshot that is kept.
