@@ -3,7 +3,9 @@
 use std::any::type_name;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use omnitron_runtime::Env;
 use parking_lot::Mutex;
 
@@ -28,6 +30,8 @@ pub(crate) struct Codec<S> {
     pub(crate) decode: fn(&Snapshot) -> Result<S, DecodeError>,
 }
 
+/// Once in so long an actor that appends nothing asks the journal whether it is still the owner, before an answer leaves.
+const UNVERIFIED: Duration = Duration::from_secs(10);
 /// Where only the last value counts, the others are deleted after so many.
 const VALUES_PER_TRIM: u64 = 100;
 
@@ -40,11 +44,23 @@ pub(crate) struct Active<E: EventSourced> {
     pub(crate) state: E::State,
     pub(crate) marks: Marks,
     pub(crate) scope: Scope<E>,
+    /// When it last asked whether it is still the owner.
+    pub(crate) verified: Instant,
     pub(crate) retention: Option<Arc<Mutex<Retention>>>,
     pub(crate) last_metadata: LastMetadata,
 }
 
 impl<E: EventSourced> Active<E> {
+    /// Whether so much time has passed that another process may have become the owner without this one's noticing, as after a pause. From now on it counts as
+    /// asked.
+    pub(crate) fn is_to_verify(&mut self, now: Instant) -> bool {
+        let is_old = now.saturating_duration_since(self.verified) >= UNVERIFIED && self.backend.is_shared();
+        if is_old {
+            self.verified = now;
+        }
+        is_old
+    }
+
     /// The append that stores these events behind the state, and in it what is posted and received.
     pub(crate) fn prepare(
         &mut self,
@@ -124,16 +140,23 @@ impl<E: EventSourced> Active<E> {
                 return;
             }
         }
-        match (codec.encode)(&self.state, id, sequence, timestamp_ms) {
-            Ok(snapshot) => flow.hold(self.save(
+        // The events are on their way already: a state that cannot be encoded costs the snapshot, and nothing else.
+        let encode = || (codec.encode)(&self.state, id, sequence, timestamp_ms);
+        match catch_unwind(AssertUnwindSafe(encode)) {
+            Ok(Ok(snapshot)) => flow.hold(self.save(
                 stored::with_marks(snapshot, &self.marks),
                 Arc::clone(retention),
                 flow,
                 env.clone(),
             )),
-            Err(reason) => {
+            Ok(Err(reason)) => {
                 let cause = std::error::Error::source(&reason).map(ToString::to_string);
                 tracing::warn!(%id, %reason, cause, "no snapshot was taken: the events remain");
+                retention.lock().ended(false, None);
+            }
+            Err(panic) => {
+                let panic = panic_text(&*panic);
+                tracing::error!(%id, panic, "no snapshot was taken, its encoding panicked: the events remain");
                 retention.lock().ended(false, None);
             }
         }
@@ -181,19 +204,32 @@ impl<E: EventSourced> Active<E> {
             if verdict != Verdict::Durable {
                 return retention.lock().ended(false, None);
             }
-            let ordinal = flow.upgrade().and_then(|flow| flow.last());
+            // It is the flow that calls this. Until this is done, nobody recovers: he could find neither the old snapshot nor the events behind it.
+            let Some((task, ordinal)) = flow.upgrade().map(|flow| (flow.begin_task(), flow.last())) else {
+                return;
+            };
             let id = snapshot.id.clone();
             let label = format!("{id} snapshot");
             env.spawn(|| label, async move {
+                let _task = task;
                 let Some(open) = journal.get() else { return };
-                let saved = open.snapshots.save(snapshot).await;
-                if let Err(reason) = &saved {
-                    tracing::warn!(%id, %reason, "a snapshot was not saved: the events remain");
+                let saved =
+                    AssertUnwindSafe(async { open.snapshots.save(snapshot).await }).catch_unwind().await;
+                match &saved {
+                    Ok(Ok(())) => {}
+                    Ok(Err(reason)) => {
+                        tracing::warn!(%id, %reason, "a snapshot was not saved: the events remain");
+                    }
+                    Err(panic) => {
+                        let reason = panic_text(&**panic);
+                        tracing::error!(%id, reason, "a store of snapshots panicked: the events remain");
+                    }
                 }
+                let saved = matches!(saved, Ok(Ok(())));
                 let readers = journal.slowest_reader(slice, has_posted);
                 let cleanup = {
                     let mut retention = retention.lock();
-                    retention.ended(saved.is_ok(), ordinal);
+                    retention.ended(saved, ordinal);
                     retention.cleanup(readers)
                 };
                 let Cleanup { snapshots_to, events_to } = cleanup;

@@ -152,6 +152,9 @@ pub struct IdQuery {
 /// 1. **Atomic**: an append stores all of its events or none.
 /// 2. **Durable**: what was answered with `Ok` survives a crash of the process and of the machine. Nothing is read that is not
 ///    durable.
+///    What was answered with an error is not in the journal and never will be, unless that error is
+///    [`Unknown`](WriteError::Unknown): then it is there already, or never will be, for as long as this journal is open. A backend whose storage may still carry it out
+///    later must wait, or fence it off, before it answers.
 /// 3. **Submitted in the order of the calls**: the call itself hands the operation over; the future only waits. A caller need
 ///    not await one append before it calls the next. A future that is dropped takes nothing back.
 /// 4. **One failure fails what follows**: an append expects the last sequence of its id, so those submitted behind one that
@@ -179,6 +182,12 @@ pub trait JournalBackend: Send + Sync + 'static {
     /// slices cannot tell what was deleted from what never was.
     fn is_gapless(&self) -> bool {
         false
+    }
+
+    /// Whether another process may write to it while this one does. Then an actor asks once in 10 s, before it answers a command that persists nothing, whether it is
+    /// still the owner of its slice: it may have been paused for long, and replaced. Default: yes. One that is locked for as long as it is open says no.
+    fn is_shared(&self) -> bool {
+        true
     }
 
     /// Where those who follow the journal learn of what is new. Unless the backend has one, they look again every

@@ -93,6 +93,9 @@ impl<E: EventSourced, M: Intake<E::Command>> Actor for Entity<E, M> {
             if let Gate::Broken(trouble) = &gate {
                 self.give_up(trouble);
             }
+            if self.active.as_ref().is_some_and(|active| active.journal.fenced().contains(active.slice)) {
+                self.active = None;
+            }
             match (&self.flow, &self.active) {
                 (Some(flow), Some(active)) => {
                     if matches!(gate, Gate::Full) {
@@ -105,6 +108,7 @@ impl<E: EventSourced, M: Intake<E::Command>> Actor for Entity<E, M> {
                 }
                 _ => {
                     if !self.recover_or_wait(ctx).await? {
+                        waiting.0.take().into_iter().for_each(|command| ctx.give_up(command));
                         return Ok(());
                     }
                 }
@@ -139,9 +143,6 @@ impl<E: EventSourced, M: Intake<E::Command>> Entity<E, M> {
         if let Some(active) = self.active.take() {
             tracing::warn!(id = %active.scope.id, reason = %trouble, "an append failed: the state is recovered from the journal");
             active.journal.note_fault(trouble.fault());
-            if matches!(trouble, WriteError::StaleEpoch { .. }) {
-                active.journal.note_fenced(active.slice);
-            }
         }
     }
 
@@ -199,7 +200,7 @@ impl<E: EventSourced, M: Intake<E::Command>> Entity<E, M> {
         };
         let id = PersistenceId::new(&text).map_err(|reason| RecoveryError::IllegalId { text, reason })?;
         let slice = id.slice(open.backend.slices());
-        if journal.is_fenced(slice) {
+        if journal.fenced().contains(slice) {
             return Err(RecoveryError::Fenced { id }.into());
         }
         // First everything on its way has to have ended, also what an incarnation before this one submitted.
@@ -216,7 +217,7 @@ impl<E: EventSourced, M: Intake<E::Command>> Entity<E, M> {
                     self.flow = Some(Arc::new(Flow::new(
                         (id.clone(), slice),
                         settings.limits,
-                        journal.releaser(),
+                        (journal.releaser(), Arc::clone(journal.fenced())),
                         place,
                     )));
                 }
@@ -224,7 +225,7 @@ impl<E: EventSourced, M: Intake<E::Command>> Entity<E, M> {
             },
         }
         let codec = settings.snapshots.as_ref().map(|(_, codec)| codec);
-        let recovered = replay::recover::<E>(journal, open, &id, slice, codec).await;
+        let recovered = replay::recover::<E>(ctx.env(), journal, open, &id, slice, codec).await;
         let recovered = recovered.inspect_err(|trouble| journal.note_fault(trouble.fault()))?;
         let Recovered { state, marks, sequence, epoch, snapshot, replayed } = recovered;
         tracing::debug!(%id, sequence = sequence.get(), snapshot = snapshot.map(Sequence::get), replayed, "recovered");
@@ -243,6 +244,7 @@ impl<E: EventSourced, M: Intake<E::Command>> Entity<E, M> {
             state,
             marks,
             scope,
+            verified: ctx.now(),
             retention,
             last_metadata: None,
         }))
@@ -294,7 +296,7 @@ impl<E: EventSourced, M: Intake<E::Command>> Entity<E, M> {
         active.keep_books(posted, received);
         releases.extend(delivery.map(acknowledge));
         let (count, bytes) = (append.events.len() as u64, append.size_bytes());
-        if count > 0 || confirmed {
+        if count > 0 || confirmed || active.is_to_verify(ctx.now()) {
             let append = Appending { answer: active.backend.append(append), admission };
             flow.submit(ctx.env(), append, bytes, releases);
         } else {

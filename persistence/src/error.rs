@@ -72,6 +72,8 @@ pub(crate) enum Passing {
     Read(ReadError),
     #[error("the slice cannot be claimed: {0}")]
     Claim(WriteError),
+    #[error("the journal has not answered for {0:?}")]
+    Silent(std::time::Duration),
     #[error("appends of this id are still on their way, or another actor of this process has this id")]
     Occupied,
 }

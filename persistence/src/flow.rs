@@ -23,6 +23,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 use crate::backend::{Appended, Fault, WriteError};
 use crate::effect::Release;
 use crate::id::{Ordinal, PersistenceId, Slice};
+use crate::journal::Fenced;
 use crate::offset::Position;
 use crate::pipeline::{Limits, Outcome, Pipeline, Verdict};
 use crate::releaser::Releaser;
@@ -49,6 +50,7 @@ pub(crate) struct Flow {
     state: Mutex<State>,
     changed: Notify,
     releaser: Arc<Releaser>,
+    fenced: Arc<Fenced>,
     /// The place of the id in this process.
     _place: OwnedSemaphorePermit,
 }
@@ -59,6 +61,8 @@ struct State {
     runs: bool,
     trouble: Option<WriteError>,
     last: Option<Ordinal>,
+    /// How many write beside the appends: a recovery would not know what they have done.
+    tasks: usize,
     /// Of whoever releases, while he does not.
     hands: VecDeque<(Release, Verdict)>,
 }
@@ -70,13 +74,14 @@ impl Flow {
     pub(crate) fn new(
         (id, slice): (PersistenceId, Slice),
         limits: Limits,
-        releaser: Arc<Releaser>,
+        (releaser, fenced): (Arc<Releaser>, Arc<Fenced>),
         place: OwnedSemaphorePermit,
     ) -> Self {
         let pipeline = Pipeline::new(limits);
         let (appends, hands) = (VecDeque::new(), VecDeque::new());
-        let state = State { pipeline, appends, runs: false, trouble: None, last: None, hands };
-        Self { id, slice, state: Mutex::new(state), changed: Notify::new(), releaser, _place: place }
+        let state = State { pipeline, appends, runs: false, trouble: None, last: None, tasks: 0, hands };
+        let (state, changed) = (Mutex::new(state), Notify::new());
+        Self { id, slice, state, changed, releaser, fenced, _place: place }
     }
 
     /// An append of so many bytes was handed to the journal. These are released when it and everything before it is durable.
@@ -114,9 +119,15 @@ impl Flow {
         self.until(|state| !state.pipeline.is_full() || state.pipeline.is_broken()).await;
     }
 
-    /// Waits until every append has ended and everything has left.
+    /// Waits until every append and every task has ended, and everything has left.
     pub(crate) async fn idle(&self) {
-        self.until(|state| !state.runs && state.pipeline.is_idle()).await;
+        self.until(|state| !state.runs && state.tasks == 0 && state.pipeline.is_idle()).await;
+    }
+
+    /// Something writes beside the appends, until the answer is dropped.
+    pub(crate) fn begin_task(self: &Arc<Self>) -> Task {
+        self.state.lock().tasks += 1;
+        Task(Arc::clone(self))
     }
 
     /// Whether commands may be handled.
@@ -173,6 +184,10 @@ impl Flow {
 
     /// Releases what may leave now that an append has ended. Whether nothing is on its way any more.
     fn is_done(&self, ended: Option<Result<Appended, WriteError>>) -> bool {
+        if let Some(Err(WriteError::StaleEpoch { .. })) = &ended {
+            // All ids of the slice learn of it, and not only when this one handles its next command.
+            self.fenced.note(self.slice);
+        }
         let mut state = self.state.lock();
         if let Some(ended) = ended {
             state.settle(ended);
@@ -205,6 +220,16 @@ impl Flow {
         if std::panic::catch_unwind(AssertUnwindSafe(|| what(verdict, position))).is_err() {
             tracing::error!(id = %self.id, "a side effect panicked, or the drop of a reply");
         }
+    }
+}
+
+/// Something that writes beside the appends of a flow.
+pub(crate) struct Task(Arc<Flow>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.state.lock().tasks -= 1;
+        self.0.changed.notify_one();
     }
 }
 

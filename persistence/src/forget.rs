@@ -144,17 +144,16 @@ impl Journal {
             open.snapshots.delete_to(id, Sequence::MAX).await.map_err(write)?;
             return Ok(Forgotten::NothingThere);
         }
-        let last = last_event(open, id, highest).await?;
-        let before = last.as_ref().is_some_and(is_mark);
-        let (mark, ordinal) = match last.filter(is_mark) {
-            Some(mark) => (mark.sequence, mark.ordinal),
-            None => {
-                let mut event = NewEvent::new(MARK, Vec::new());
-                event.timestamp_ms = millis(env);
-                let append = Append { slice, epoch, id: id.clone(), expected: highest, events: vec![event] };
-                let appended = open.backend.append(append).await.map_err(write)?;
-                (appended.sequence, appended.ordinal)
-            }
+        let mark = last_event(open, id, highest).await?.filter(is_mark);
+        let before = mark.is_some();
+        let (mark, ordinal) = if let Some(mark) = mark {
+            (mark.sequence, mark.ordinal)
+        } else {
+            let mut event = NewEvent::new(MARK, Vec::new());
+            event.timestamp_ms = millis(env);
+            let append = Append { slice, epoch, id: id.clone(), expected: highest, events: vec![event] };
+            let appended = open.backend.append(append).await.map_err(write)?;
+            (appended.sequence, appended.ordinal)
         };
         open.snapshots.delete_to(id, Sequence::MAX).await.map_err(write)?;
         let has_posts = has_posts(open, id).await?;

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use omnitron_runtime::{
@@ -51,7 +52,7 @@ struct Inner {
     open: OnceLock<Open>,
     opening: tokio::sync::Mutex<()>,
     epochs: Mutex<BTreeMap<Slice, Arc<OnceCell<Epoch>>>>,
-    fenced: Mutex<BTreeSet<Slice>>,
+    fenced: Arc<Fenced>,
     places: Mutex<BTreeMap<PersistenceId, Weak<Semaphore>>>,
     turns: Arc<Semaphore>,
     admission: Arc<Semaphore>,
@@ -87,6 +88,25 @@ struct Readers {
     marks: BTreeMap<u64, BTreeMap<Slice, Ordinal>>,
     /// Those who deliver posts.
     outboxes: BTreeSet<u64>,
+}
+
+/// The slices of which this process knows that somebody else took them over.
+#[derive(Default)]
+pub(crate) struct Fenced {
+    /// Whether there are any: every command asks.
+    any: AtomicBool,
+    slices: Mutex<BTreeSet<Slice>>,
+}
+
+impl Fenced {
+    pub(crate) fn note(&self, slice: Slice) {
+        self.slices.lock().insert(slice);
+        self.any.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn contains(&self, slice: Slice) -> bool {
+        self.any.load(Ordering::Acquire) && self.slices.lock().contains(&slice)
+    }
 }
 
 /// A recovery that is under way.
@@ -129,7 +149,7 @@ impl Journal {
             open,
             opening: tokio::sync::Mutex::new(()),
             epochs: Mutex::default(),
-            fenced: Mutex::default(),
+            fenced: Arc::default(),
             places: Mutex::default(),
             turns: Arc::new(Semaphore::new(RECOVERIES_AT_ONCE)),
             admission: Arc::new(Semaphore::new(APPENDS_AT_ONCE)),
@@ -250,13 +270,9 @@ impl Journal {
         }
     }
 
-    /// Somebody else took over the slice.
-    pub(crate) fn note_fenced(&self, slice: Slice) {
-        self.inner.fenced.lock().insert(slice);
-    }
-
-    pub(crate) fn is_fenced(&self, slice: Slice) -> bool {
-        self.inner.fenced.lock().contains(&slice)
+    /// The slices that somebody else took over.
+    pub(crate) fn fenced(&self) -> &Arc<Fenced> {
+        &self.inner.fenced
     }
 
     /// The place of an id in this process, once nobody else has it.

@@ -61,6 +61,23 @@ pub enum RecoveryError {
         /// The last that is missing.
         to: Sequence,
     },
+    /// Events are missing because a snapshot holds them which cannot be read.
+    #[error(
+        "`{id}` cannot be recovered: its events {from} to {to} were deleted behind its snapshot of event {snapshot}, which this program cannot \
+         read: {reason}. Keep the old type of the state, and convert it with `#[event(from = …)]`"
+    )]
+    SnapshotUnreadable {
+        /// Whose state it is.
+        id: PersistenceId,
+        /// The first that is missing.
+        from: Sequence,
+        /// The last that is missing.
+        to: Sequence,
+        /// The last event in the snapshot.
+        snapshot: Sequence,
+        /// Why it cannot be read.
+        reason: String,
+    },
     /// The journal lost its end, or the snapshots are those of another one.
     #[error(
         "`{id}` has a snapshot of event {snapshot}, but its journal ends at {end}: restore the journal from a newer copy, or \

@@ -4,9 +4,13 @@
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::{Either, select};
+use omnitron_runtime::Env;
 
 use crate::active::Codec;
 use crate::backend::{Fault, ReadError};
@@ -17,12 +21,15 @@ use crate::id::{Epoch, PersistenceId, Sequence, Slice};
 use crate::journal::{Journal, Open};
 use crate::marks::{Marks, Origin};
 use crate::post::{self, Received};
+use crate::projection::chain;
 use crate::recorded::Recorded;
 use crate::recovery::{Fact, Order, Recovery, RecoveryError};
 use crate::stored;
 
 /// After so many events others have their turn.
 const EVENTS_PER_TURN: u64 = 256;
+/// After so long without an answer the others have their turn, and this is tried again later.
+const SILENCE: Duration = Duration::from_secs(30);
 /// After so many events the log says how far a recovery is.
 const EVENTS_PER_LINE: u64 = 100_000;
 
@@ -72,6 +79,7 @@ impl Trouble {
 
 /// Recovers the state of an id.
 pub(crate) async fn recover<E: EventSourced>(
+    env: &Env,
     journal: &Journal,
     open: &Open,
     id: &PersistenceId,
@@ -80,7 +88,7 @@ pub(crate) async fn recover<E: EventSourced>(
 ) -> Result<Recovered<E::State>, Trouble> {
     let mut recovery = Recovery::new(id.clone(), E::LAST_ONLY);
     let (mut state, mut marks) = (E::State::default(), Marks::default());
-    let mut turn = None;
+    let (mut turn, mut unreadable) = (None, None);
     let shown = journal.shown(id);
     let mut replayed = 0;
     loop {
@@ -89,28 +97,43 @@ pub(crate) async fn recover<E: EventSourced>(
                 turn = Some(journal.turn().await);
                 Fact::Permitted
             }
-            Order::Claim => Fact::Claimed(journal.epoch(open, slice).await.map_err(Passing::Claim)?),
+            Order::Claim => {
+                let claimed = answered(env, journal.epoch(open, slice)).await?;
+                Fact::Claimed(claimed.map_err(Passing::Claim)?)
+            }
             Order::FindEnd => {
-                Fact::End(open.backend.highest(id).await.map_err(|error| failed(&recovery, id, error))?)
+                let end = answered(env, open.backend.highest(id)).await?;
+                Fact::End(end.map_err(|error| failed(&recovery, id, error))?)
             }
             Order::LoadSnapshot { to } => match codec {
                 None => Fact::Snapshot(None),
-                Some(codec) => load(open, id, to, codec, &recovery, (&mut state, &mut marks)).await?,
+                Some(codec) => {
+                    let into = (&mut state, &mut marks, &mut unreadable);
+                    answered(env, load(open, id, to, codec, &recovery, into)).await??
+                }
             },
             Order::Read { from, to } => {
                 let mut events = open.backend.read(id, from, to);
-                while let Some(read) = events.next().await {
+                let mut silence = env.sleep(SILENCE);
+                loop {
+                    let read = match select(events.next(), &mut silence).await {
+                        Either::Left((Some(read), _)) => read,
+                        Either::Left((None, _)) => break,
+                        Either::Right(_) => return Err(Passing::Silent(SILENCE).into()),
+                    };
                     let recorded = read.map_err(|error| failed(&recovery, id, error))?;
                     if forget::is_mark(&recorded) {
                         recovery.forgotten(recorded.sequence);
                         state = E::State::default();
                     } else {
-                        recovery.read(recorded.sequence)?;
+                        let next = recovery.read(recorded.sequence);
+                        next.map_err(|error| explained(error, unreadable.as_ref()))?;
                         apply::<E>(&mut state, &mut marks, id, &recorded)?;
                     }
                     replayed += 1;
                     if replayed % EVENTS_PER_TURN == 0 {
                         shown.at(recovery.at(), recovery.end());
+                        silence = env.sleep(SILENCE);
                         give_way().await;
                     }
                     if replayed % EVENTS_PER_LINE == 0 {
@@ -125,7 +148,29 @@ pub(crate) async fn recover<E: EventSourced>(
                 return Ok(Recovered { state, marks, sequence, epoch, snapshot, replayed });
             }
         };
-        recovery.learn(fact)?;
+        recovery.learn(fact).map_err(|error| explained(error, unreadable.as_ref()))?;
+    }
+}
+
+/// What the journal answers, unless it is silent for too long.
+async fn answered<T>(env: &Env, answer: impl Future<Output = T>) -> Result<T, Passing> {
+    match select(pin!(answer), env.sleep(SILENCE)).await {
+        Either::Left((answer, _)) => Ok(answer),
+        Either::Right(_) => Err(Passing::Silent(SILENCE)),
+    }
+}
+
+/// A snapshot that is there and cannot be read, and why.
+type Unreadable = (Sequence, String);
+
+/// Events that are missing because of a snapshot that holds them and cannot be read are no reason to restore the journal.
+fn explained(error: RecoveryError, unreadable: Option<&Unreadable>) -> RecoveryError {
+    match (error, unreadable) {
+        (RecoveryError::Gap { id, from, to }, Some((snapshot, reason))) => {
+            let (snapshot, reason) = (*snapshot, reason.clone());
+            RecoveryError::SnapshotUnreadable { id, from, to, snapshot, reason }
+        }
+        (error, _) => error,
     }
 }
 
@@ -136,7 +181,7 @@ async fn load<S>(
     to: Sequence,
     codec: &Codec<S>,
     recovery: &Recovery,
-    (state, marks): (&mut S, &mut Marks),
+    (state, marks, unreadable): (&mut S, &mut Marks, &mut Option<Unreadable>),
 ) -> Result<Fact, Trouble> {
     let loaded = open.snapshots.load(id, to).await.map_err(|error| failed(recovery, id, error))?;
     for damage in loaded.damaged {
@@ -157,6 +202,8 @@ async fn load<S>(
         }
         Err(reason) => {
             tracing::warn!(%id, %sequence, %reason, "a snapshot cannot be read: an older one or the events replace it");
+            // The newest one holds what the older ones do.
+            unreadable.get_or_insert_with(|| (sequence, chain(&reason)));
             Ok(Fact::SnapshotUnusable(sequence))
         }
     }

@@ -1,5 +1,6 @@
 //! What can an actor do while it handles a message?
 
+use std::any::type_name;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::future::Future;
@@ -20,7 +21,7 @@ use crate::failure::{During, Failure, catch, catch_future, drop_quietly};
 use crate::health::{CheckResult, Health, HealthError};
 use crate::mailbox::ring::Ring;
 use crate::path::ActorPath;
-use crate::reply::ReplyTo;
+use crate::reply::{ReplyTo, Unanswered, drop_unanswered};
 use crate::runner::HOT_ACTIVATIONS;
 use crate::spawn::{IntoSpawn, Limits, MsgOf};
 use crate::system::ActorSystem;
@@ -264,6 +265,14 @@ impl<A: Actor> Context<A> {
     pub fn timers(&mut self) -> Timers<'_, A::Msg> {
         let Self { myself, rare, .. } = self;
         Timers { set: &mut rare.get_or_insert_default().timers, env: &myself.cell.head().core.env }
+    }
+
+    /// Drops a message which this actor cannot handle now, because something that it needs is not available: a dead letter
+    /// ([`Reason::Unavailable`]). Whoever asks learns [`AskError::Unavailable`](crate::AskError::Unavailable).
+    pub fn give_up(&mut self, message: A::Msg) {
+        let head = self.cell().head();
+        head.core.dead_letters().record(&head.path, type_name::<A::Msg>(), Reason::Unavailable);
+        drop_unanswered(message, Unanswered::Unavailable);
     }
 
     /// Puts a message aside, to be handled after [`unstash_all`](Self::unstash_all). Stashed messages outlive a

@@ -53,11 +53,20 @@ pub enum Reason {
     Piped,
     /// A router had nobody to hand it to.
     NoRoutee,
+    /// The actor [gave it up](crate::Context::give_up), because something that it needs was not available.
+    Unavailable,
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Stopped, Self::Overflowed, Self::Expired, Self::LateReply, Self::Piped, Self::NoRoutee];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Stopped,
+        Self::Overflowed,
+        Self::Expired,
+        Self::LateReply,
+        Self::Piped,
+        Self::NoRoutee,
+        Self::Unavailable,
+    ];
 
     /// The word for it, in lower case, with underscores.
     pub const fn word(self) -> &'static str {
@@ -68,6 +77,7 @@ impl Reason {
             Self::LateReply => "late_reply",
             Self::Piped => "piped",
             Self::NoRoutee => "no_routee",
+            Self::Unavailable => "unavailable",
         }
     }
 }
@@ -81,6 +91,7 @@ impl fmt::Display for Reason {
             Self::LateReply => "nobody waits for this reply any more",
             Self::Piped => "the actor stopped before this result was there",
             Self::NoRoutee => "the router has no routees",
+            Self::Unavailable => "something that the actor needs was not available",
         })
     }
 }

@@ -134,7 +134,7 @@ pub enum WriteError {
     /// The journal could not do it. Trying again may succeed when the cause is gone.
     #[error("the journal is not available, nothing was written")]
     Unavailable(#[source] Fault),
-    /// It **may** have happened and may show after the next start. Read before trying again.
+    /// It **may** have happened, and may show after the next start. Nothing of it happens later. Read before trying again.
     #[error("the journal cannot tell whether this was written")]
     Unknown(#[source] Fault),
 }

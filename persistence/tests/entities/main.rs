@@ -12,5 +12,6 @@ mod owners;
 mod random;
 mod recovery;
 mod replies;
+mod slow;
 mod snapshots;
 mod world;

@@ -166,7 +166,11 @@ fn run(seed: u64) {
         }
     }
     live(random.below(u64::MAX), &disk, 3, None, snapshots);
-    if snapshots { agree_in_memory(&disk) } else { drop(agree(&disk, true)) }
+    if snapshots {
+        agree_in_memory(&disk);
+    } else {
+        agree(&disk, true);
+    }
 }
 
 /// As `agree`, of offices whose old events are gone: by what they say.

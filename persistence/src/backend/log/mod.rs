@@ -392,10 +392,8 @@ impl Log {
         let turned = self.submit(Ok(()), 0, Command::Turn, |()| ());
         let (store, pool) = (Arc::clone(&self.inner.store), self.inner.pool.clone());
         async move {
-            turned.await.map_err(|error| {
-                let fault = error.fault().cloned();
-                ReadError::Unavailable(fault.unwrap_or_else(|| Fault::new(&error, "the journal", LATER)))
-            })?;
+            let fault = |error: &WriteError| error.fault().cloned().unwrap_or_else(|| Fault::new(error, "it", LATER));
+            turned.await.map_err(|error| ReadError::Unavailable(fault(&error)))?;
             pool.ask(move || rewrite::erase(&store)).await
         }
         .boxed()
@@ -463,6 +461,10 @@ impl JournalBackend for Log {
 
     fn erase(&self) -> BoxFuture<'static, Result<(), ReadError>> {
         Self::erase(self).map(|erased| erased.map(drop)).boxed()
+    }
+
+    fn is_shared(&self) -> bool {
+        false
     }
 
     fn slices(&self) -> Slices {
