@@ -125,12 +125,10 @@ impl<E: EventSourced> Active<E> {
             }
         }
         match (codec.encode)(&self.state, id, sequence, timestamp_ms) {
-            Ok(snapshot) => flow.hold(self.save(
-                stored::with_marks(snapshot, &self.marks),
-                Arc::clone(retention),
-                flow,
-                env.clone(),
-            )),
+            Ok(snapshot) => {
+                let snapshot = stored::with_marks(snapshot, &self.marks);
+                flow.hold(self.save(snapshot, Arc::clone(retention), flow, env.clone()));
+            }
             Err(reason) => {
                 let cause = std::error::Error::source(&reason).map(ToString::to_string);
                 tracing::warn!(%id, %reason, cause, "no snapshot was taken: the events remain");
