@@ -47,6 +47,9 @@ mod guide {
     #[cfg(feature = "persistence")]
     #[doc = include_str!("../docs/guide/projections.md")]
     mod projections {}
+    #[cfg(feature = "persistence")]
+    #[doc = include_str!("../docs/guide/outbox.md")]
+    mod outbox {}
     #[doc = include_str!("../docs/guide/from-actix.md")]
     mod from_actix {}
     #[doc = include_str!("../docs/guide/from-kameo.md")]

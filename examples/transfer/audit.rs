@@ -42,14 +42,14 @@ pub(crate) async fn audit(
         match AccountEvent::decode(stored)? {
             AccountEvent::Paid { number, cents } => {
                 audit.paid += 1;
-                audit.held -= cents;
+                (audit.held, audit.underway) = (audit.held - cents, audit.underway + cents);
                 if open.insert(number, cents).is_some() {
                     return Err(format!("payment {number} was made twice").into());
                 }
             }
             AccountEvent::Credited { number, cents } => {
                 audit.credited += 1;
-                audit.held += cents;
+                (audit.held, audit.underway) = (audit.held + cents, audit.underway - cents);
                 if !credited.insert(number) {
                     return Err(format!("payment {number} was credited twice").into());
                 }
@@ -58,7 +58,6 @@ pub(crate) async fn audit(
                 }
             }
         }
-        audit.underway = open.values().sum::<i64>();
         if audit.held + audit.underway != total {
             return Err(format!(
                 "at event {} of `{}` the sum is wrong: {audit:?}",
@@ -66,6 +65,10 @@ pub(crate) async fn audit(
             )
             .into());
         }
+    }
+    let posted: i64 = open.values().sum();
+    if posted != audit.underway {
+        return Err(format!("{posted} cents are posted: {audit:?}").into());
     }
     Ok(audit)
 }

@@ -143,12 +143,10 @@ impl<E: EventSourced> Active<E> {
         // The events are on their way already: a state that cannot be encoded costs the snapshot, and nothing else.
         let encode = || (codec.encode)(&self.state, id, sequence, timestamp_ms);
         match catch_unwind(AssertUnwindSafe(encode)) {
-            Ok(Ok(snapshot)) => flow.hold(self.save(
-                stored::with_marks(snapshot, &self.marks),
-                Arc::clone(retention),
-                flow,
-                env.clone(),
-            )),
+            Ok(Ok(snapshot)) => {
+                let snapshot = stored::with_marks(snapshot, &self.marks);
+                flow.hold(self.save(snapshot, Arc::clone(retention), flow, env.clone()));
+            }
             Ok(Err(reason)) => {
                 let cause = std::error::Error::source(&reason).map(ToString::to_string);
                 tracing::warn!(%id, %reason, cause, "no snapshot was taken: the events remain");

@@ -72,6 +72,7 @@ use writer::{Answer, Command};
 
 pub use inspect::{Inspection, inspect};
 pub use leases::Leases;
+pub use open::OpenError;
 pub use repair::Repaired;
 pub use rewrite::Compacted;
 pub use snapshots::Snapshots;
@@ -179,40 +180,6 @@ impl Options {
     pub fn snapshots(mut self, kept: u32) -> Self {
         self.snapshots = kept.clamp(1, 16);
         self
-    }
-}
-
-/// Why a journal could not be opened. Nothing that holds events was changed.
-#[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// Somebody has it open, in this process or another.
-    #[error("the journal is in use")]
-    Locked(#[source] Fault),
-    /// The folder holds something else.
-    #[error("the folder is not that of a journal")]
-    Foreign(#[source] Fault),
-    /// It was written by a newer version.
-    #[error("the journal has a newer format")]
-    Newer(#[source] Fault),
-    /// What was written is damaged, and not at the end alone.
-    #[error("the journal is damaged")]
-    Corrupt(#[source] Fault),
-    /// The folder or a file cannot be read or written.
-    #[error("the journal cannot be opened")]
-    Unavailable(#[source] Fault),
-}
-
-impl OpenError {
-    /// What is wrong, where, and what to do.
-    pub fn fault(&self) -> &Fault {
-        match self {
-            Self::Locked(fault)
-            | Self::Foreign(fault)
-            | Self::Newer(fault)
-            | Self::Corrupt(fault)
-            | Self::Unavailable(fault) => fault,
-        }
     }
 }
 
@@ -392,7 +359,8 @@ impl Log {
         let turned = self.submit(Ok(()), 0, Command::Turn, |()| ());
         let (store, pool) = (Arc::clone(&self.inner.store), self.inner.pool.clone());
         async move {
-            let fault = |error: &WriteError| error.fault().cloned().unwrap_or_else(|| Fault::new(error, "it", LATER));
+            let fault =
+                |error: &WriteError| error.fault().cloned().unwrap_or_else(|| Fault::new(error, "it", LATER));
             turned.await.map_err(|error| ReadError::Unavailable(fault(&error)))?;
             pool.ask(move || rewrite::erase(&store)).await
         }

@@ -18,7 +18,7 @@ use super::segment::{RESTORE, Segment, file_name, index_name};
 use super::store::{Context, Store};
 use super::walk;
 use super::writer::{Tail, Writer};
-use super::{OpenError, Options, TornEnd};
+use super::{Options, TornEnd};
 use crate::backend::{Fault, ReadError};
 use crate::disk::{Disk, DiskFile};
 use crate::id::Slices;
@@ -27,6 +27,40 @@ pub(crate) const LOCK: &str = "lock";
 pub(crate) const IDENTITY: &str = "journal";
 const RIGHTS: &str = "Give this process the right to read and write the folder and its files, then try again";
 const OWN_FOLDER: &str = "Choose a folder of its own for the journal";
+
+/// Why a journal could not be opened. Nothing that holds events was changed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Somebody has it open, in this process or another.
+    #[error("the journal is in use")]
+    Locked(#[source] Fault),
+    /// The folder holds something else.
+    #[error("the folder is not that of a journal")]
+    Foreign(#[source] Fault),
+    /// It was written by a newer version.
+    #[error("the journal has a newer format")]
+    Newer(#[source] Fault),
+    /// What was written is damaged, and not at the end alone.
+    #[error("the journal is damaged")]
+    Corrupt(#[source] Fault),
+    /// The folder or a file cannot be read or written.
+    #[error("the journal cannot be opened")]
+    Unavailable(#[source] Fault),
+}
+
+impl OpenError {
+    /// What is wrong, where, and what to do.
+    pub fn fault(&self) -> &Fault {
+        match self {
+            Self::Locked(fault)
+            | Self::Foreign(fault)
+            | Self::Newer(fault)
+            | Self::Corrupt(fault)
+            | Self::Unavailable(fault) => fault,
+        }
+    }
+}
 
 /// A journal as it was found.
 pub(crate) struct Opened {
