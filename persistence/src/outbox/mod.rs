@@ -6,6 +6,7 @@
 
 pub(crate) mod answers;
 mod ledger;
+mod open;
 mod postman;
 mod reading;
 mod route;
@@ -164,7 +165,7 @@ impl Outbox {
             assert!(
                 !E::LAST_ONLY,
                 "an actor of which only the latest value is kept cannot receive: make it event-sourced"
-            )
+            );
         };
         let route = Commands { gateway: gateway.clone(), command: Box::new(command) };
         self.routes.insert(gateway.name().to_owned(), Arc::new(route));

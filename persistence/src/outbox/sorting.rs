@@ -178,19 +178,16 @@ impl Sorting {
     /// Leaves a post in the journal.
     fn put_behind(&mut self, receiver: &Arc<str>, Position { slice, ordinal }: Position) {
         let Some(target) = self.targets.get_mut(receiver) else { return };
-        match target.behind.get_mut(&slice) {
-            Some((first, last)) => {
-                if ordinal < *first {
-                    self.behind.remove(&(slice, *first, Arc::clone(receiver)));
-                    self.behind.insert((slice, ordinal, Arc::clone(receiver)));
-                }
-                (*first, *last) = (ordinal.min(*first), ordinal.max(*last));
-            }
-            None => {
-                target.behind.insert(slice, (ordinal, ordinal));
-                self.behind.insert((slice, ordinal, Arc::clone(receiver)));
-            }
+        let Some((first, last)) = target.behind.get_mut(&slice) else {
+            target.behind.insert(slice, (ordinal, ordinal));
+            self.behind.insert((slice, ordinal, Arc::clone(receiver)));
+            return;
+        };
+        if ordinal < *first {
+            self.behind.remove(&(slice, *first, Arc::clone(receiver)));
+            self.behind.insert((slice, ordinal, Arc::clone(receiver)));
         }
+        (*first, *last) = (ordinal.min(*first), ordinal.max(*last));
     }
 
     fn make_ready(&mut self, receiver: &Arc<str>) {
