@@ -5,6 +5,7 @@
 //! the same append as what it did about it. So a delivery that is repeated is answered, and not handled again.
 
 pub(crate) mod answers;
+mod item;
 mod ledger;
 mod open;
 mod postman;
@@ -25,10 +26,10 @@ use tokio::sync::oneshot;
 pub use self::ledger::Skipped;
 pub use self::status::{Blocked, Doing, OutboxStatus};
 
+use self::item::Limits;
 use self::ledger::{Ledger, Note};
 use self::postman::{Postman, Settings, Work};
 use self::route::{Commands, Route};
-use self::sorting::Limits;
 use crate::event::Event;
 use crate::event_sourced::EventSourced;
 use crate::feed::FeedError;

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::answers::{Answer, Answers};
+use super::item::{Limits, Sending};
 use super::ledger::Entry;
 use super::postman::Settings;
 use super::reading::{Batch, Line};
 use super::route::Congested;
-use super::sorting::{Limits, Sending, Sorting};
+use super::sorting::Sorting;
 use crate::intake::Delivery;
 use crate::journal::Reader;
 use crate::marks::Origin;

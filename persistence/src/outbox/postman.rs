@@ -18,11 +18,11 @@ use omnitron_runtime::{Actor, ActorRef, AskError, CheckResult, Context, Failure,
 use tokio::sync::oneshot;
 
 use super::answers::Answers;
+use super::item::{Item, Limits, Ranges};
 use super::ledger::{Entry, Memory, Note, Skipped};
 use super::open::{Open, SENDS_PER_TURN};
 use super::reading::{self, Batch, Line, Unread};
 use super::route::Route;
-use super::sorting::{Item, Limits, Ranges};
 use super::status::{self, Doing, OutboxStatus};
 use crate::backend::ReadError;
 use crate::feed::{FeedError, Follow};
