@@ -96,7 +96,9 @@ impl<E: EventSourced> Active<E> {
     /// Counts what lies behind the events of a command: so many posts, and what was received.
     pub(crate) fn keep_books(&mut self, posts: usize, received: Option<Origin>) {
         self.marks.has_posted |= posts > 0;
-        received.into_iter().for_each(|origin| self.marks.received(origin));
+        if let Some(origin) = received {
+            self.marks.received(origin);
+        }
         self.scope.sequence = self.scope.sequence.plus(posts as u64 + u64::from(received.is_some()));
     }
 

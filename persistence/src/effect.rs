@@ -191,12 +191,13 @@ impl<E: EventSourced> Effect<E> {
     ///
     /// A message that cannot be encoded, or a receiver that cannot be, is a failure of the actor, and nothing of the effect is stored. The state of a
     /// [`DurableState`](crate::DurableState) cannot post: that does not compile.
+    #[expect(clippy::needless_pass_by_value, reason = "it is given away, like an event")]
     pub fn then_post<P: Event>(mut self, receiver: impl Into<Receiver>, message: P) -> Self {
         const {
             assert!(
                 !E::LAST_ONLY,
                 "an actor of which only the latest value is kept cannot post: make it event-sourced"
-            )
+            );
         };
         self.posts.push(Post::new(receiver, &message));
         self

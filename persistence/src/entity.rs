@@ -274,7 +274,9 @@ impl<E: EventSourced, M: Intake<E::Command>> Entity<E, M> {
             self.settings.behaviour.handle(&active.state, command, &active.scope);
         if let Some(failure) = failure {
             self.active = Some(active);
-            delivery.into_iter().for_each(|delivery| delivery.failed(failure.to_string()));
+            if let Some(delivery) = delivery {
+                delivery.failed(failure.to_string());
+            }
             return Err(failure);
         }
         if let Some(command) = stash {
@@ -289,7 +291,9 @@ impl<E: EventSourced, M: Intake<E::Command>> Entity<E, M> {
         let (append, mut releases) = match carried_out {
             Ok(carried_out) => carried_out,
             Err(error) => {
-                delivery.into_iter().for_each(|delivery| delivery.failed(chain(&error)));
+                if let Some(delivery) = delivery {
+                    delivery.failed(chain(&error));
+                }
                 return Err(error.into());
             }
         };

@@ -5,7 +5,9 @@
 //! the same append as what it did about it. So a delivery that is repeated is answered, and not handled again.
 
 pub(crate) mod answers;
+mod item;
 mod ledger;
+mod open;
 mod postman;
 mod reading;
 mod route;
@@ -24,10 +26,10 @@ use tokio::sync::oneshot;
 pub use self::ledger::Skipped;
 pub use self::status::{Blocked, Doing, OutboxStatus};
 
+use self::item::Limits;
 use self::ledger::{Ledger, Note};
 use self::postman::{Postman, Settings, Work};
 use self::route::{Commands, Route};
-use self::sorting::Limits;
 use crate::event::Event;
 use crate::event_sourced::EventSourced;
 use crate::feed::FeedError;
@@ -164,7 +166,7 @@ impl Outbox {
             assert!(
                 !E::LAST_ONLY,
                 "an actor of which only the latest value is kept cannot receive: make it event-sourced"
-            )
+            );
         };
         let route = Commands { gateway: gateway.clone(), command: Box::new(command) };
         self.routes.insert(gateway.name().to_owned(), Arc::new(route));

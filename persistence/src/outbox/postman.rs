@@ -9,7 +9,7 @@
 //! * Events behind the offset that is stored are not deleted.
 //! * A turn is bounded: so many sends, and the answers to what was on its way.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,17 +17,16 @@ use std::time::Duration;
 use omnitron_runtime::{Actor, ActorRef, AskError, CheckResult, Context, Failure, ReplyTo};
 use tokio::sync::oneshot;
 
-use super::answers::{Answer, Answers};
+use super::answers::Answers;
+use super::item::{Item, Limits, Ranges};
 use super::ledger::{Entry, Memory, Note, Skipped};
+use super::open::{Open, SENDS_PER_TURN};
 use super::reading::{self, Batch, Line, Unread};
-use super::route::{Congested, Route};
-use super::sorting::{Item, Limits, Ranges, Sending, Sorting};
+use super::route::Route;
 use super::status::{self, Doing, OutboxStatus};
 use crate::backend::ReadError;
 use crate::feed::{FeedError, Follow};
-use crate::intake::Delivery;
-use crate::journal::{Journal, Reader};
-use crate::marks::Origin;
+use crate::journal::Journal;
 use crate::offset::{Offset, Position};
 use crate::post::Receiver;
 use crate::projection::chain;
@@ -38,8 +37,6 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 const TICK: Duration = Duration::from_secs(1);
 /// After so many posts the offset is stored, whatever the time.
 const POSTS_PER_MARK: u64 = 8_192;
-/// After so many sends others have their turn.
-const SENDS_PER_TURN: usize = 128;
 /// How long a gateway without room is left alone.
 const CONGESTED: Duration = Duration::from_millis(5);
 /// How many receivers read again at once.
@@ -86,26 +83,6 @@ pub(super) struct Postman {
     doing: Doing,
     failures: u32,
     waiting: Vec<(Offset, oneshot::Sender<()>)>,
-}
-
-/// What it does while it can read the journal.
-struct Open {
-    identity: u64,
-    sorting: Sorting,
-    answers: Arc<Answers>,
-    /// `None` while it is waited for.
-    line: Option<Line>,
-    reader: Arc<Reader>,
-    /// Posts that were given up, and are read again.
-    skipped: BTreeSet<Position>,
-    fetches: usize,
-    /// A gateway had no room in this turn.
-    is_congested: bool,
-    is_storing: bool,
-    stored: Offset,
-    /// How many posts were done when the offset was stored last.
-    done_then: u64,
-    hands: Vec<Answer>,
 }
 
 impl Postman {
@@ -197,21 +174,7 @@ impl Postman {
         let (sender, line) = reading::line();
         let label = format!("outbox {} reads", self.settings.name);
         ctx.env().spawn(|| label, reading::read(feed, sender));
-        let skipped = skipped.iter().map(Entry::position);
-        Ok(Open {
-            identity: from.journal(),
-            sorting: Sorting::new(self.settings.limits, &from),
-            answers: Arc::default(),
-            line: Some(line),
-            reader,
-            skipped: skipped.filter(|position| !from.covers(*position)).collect(),
-            fetches: 0,
-            is_congested: false,
-            is_storing: false,
-            stored: from,
-            done_then: 0,
-            hands: Vec::new(),
-        })
+        Ok(Open::new(self.settings.limits, from, line, reader, &skipped))
     }
 
     /// It cannot go on.
@@ -316,7 +279,7 @@ impl Postman {
                     Ok((items, is_whole)) => open.sorting.fetched(&receiver, &ranges, items, is_whole),
                     // All begins anew where the offset is.
                     Err(error) => {
-                        self.trouble(chain(&error), matches!(error, ReadError::Unavailable(_)), ctx)
+                        self.trouble(chain(&error), matches!(error, ReadError::Unavailable(_)), ctx);
                     }
                 }
             }
@@ -380,63 +343,6 @@ impl Postman {
             waiting: held,
             blocked_count: open.sorting.blocked_count(),
             blocked: open.sorting.blocked().take(status::LISTED).map(status::blocked).collect(),
-        }
-    }
-}
-
-impl Open {
-    /// Sends what is to be sent, up to so many. How many that were.
-    fn send(&mut self, settings: &Settings, now: std::time::Instant, random: impl Fn() -> f64) -> usize {
-        let mut sent = 0;
-        while sent < SENDS_PER_TURN {
-            let Some(Sending { receiver, item, after, attempt }) = self.sorting.next(now) else {
-                // What was answered meanwhile may make room for more.
-                if self.take_answers(now, &random) { continue } else { break }
-            };
-            sent += 1;
-            if self.skipped.contains(&item.position) {
-                self.sorting.done(&receiver, item.position);
-                continue;
-            }
-            let origin = Origin { source: self.identity, position: item.position, after };
-            let delivery = Delivery::new(origin, attempt, &receiver, &self.answers);
-            let route =
-                receiver.split_once('/').and_then(|(gateway, id)| Some((settings.routes.get(gateway)?, id)));
-            match route {
-                Some((route, id)) if route.takes(item.post.name()) => {
-                    if let Err(Congested) = route.send(id, &item.post, delivery) {
-                        self.sorting.unsent(&receiver, item.position);
-                        self.is_congested = true;
-                        break;
-                    }
-                }
-                Some(_) => delivery.failed(format!("its gateway takes no message `{}`", item.post.name())),
-                None => delivery.failed(format!(
-                    "this outbox delivers to no gateway of `{receiver}`: name it with `Outbox::deliver`"
-                )),
-            }
-        }
-        sent
-    }
-
-    /// Whether there were any.
-    fn take_answers(&mut self, now: std::time::Instant, random: impl Fn() -> f64) -> bool {
-        let mut hands = std::mem::take(&mut self.hands);
-        self.answers.take(&mut hands);
-        let any = !hands.is_empty();
-        for Answer { receiver, position, attempt, said } in hands.drain(..) {
-            self.sorting.answered(&receiver, position, attempt, said, (now, random()));
-        }
-        self.hands = hands;
-        any
-    }
-
-    fn take(&mut self, Batch { items, ends }: Batch) {
-        for item in items {
-            self.sorting.take(item);
-        }
-        for (slice, ordinal) in ends {
-            self.sorting.read(slice, ordinal);
         }
     }
 }

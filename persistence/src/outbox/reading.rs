@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use tokio::sync::mpsc;
 
-use super::sorting::{Item, Ranges};
+use super::item::{Item, Ranges};
 use crate::backend::{JournalBackend, ReadError, SlicesQuery};
 use crate::event::DecodeError;
 use crate::feed::{EventFeed, FeedError};

@@ -2,7 +2,7 @@
 
 use omnitron_runtime::CheckResult;
 
-use super::sorting::{Item, Trouble};
+use super::item::{Item, Trouble};
 use crate::id::{PersistenceId, Sequence};
 use crate::post::Receiver;
 

@@ -156,7 +156,7 @@ fn each_post_takes_effect_once_and_in_order_wherever_the_power_goes() {
 /// Several lives with a cut each, some with snapshots and deleted events.
 fn run(seed: u64) {
     let (mut random, disk) = (Random(seed), Disk::new(seed));
-    let snapshots = seed % 3 == 0;
+    let snapshots = seed.is_multiple_of(3);
     for _ in 0..4 {
         let cut = u32::try_from(random.below(150)).expect("it is small");
         let letters = random.below(15);
@@ -187,7 +187,7 @@ fn agree_in_memory(disk: &Disk) {
         let entity = offices.entity(office).expect("the ids are valid");
         let (tell, mut told) = tokio::sync::oneshot::channel();
         let ask = async move {
-            drop(tell.send((entity.ask(Command::Got).await, entity.ask(Command::Wrote).await)))
+            drop(tell.send((entity.ask(Command::Got).await, entity.ask(Command::Wrote).await)));
         };
         sim.env().spawn(|| "asker".to_owned(), ask);
         sim.run_until_idle();

@@ -1,10 +1,14 @@
 //! Does every post arrive once and in order, whatever is lost, repeated, refused or late on the way?
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::Event;
+use crate::id::{PersistenceId, Sequence};
 use crate::marks::{Marks, Origin, Verdict};
+use crate::post::Post;
 
 /// What is posted in the model.
 #[derive(Event)]
