@@ -3,7 +3,7 @@
 use super::attempt::{Attempt, Poison};
 use super::model::Projected;
 use super::reading::{Bad, Fetched, Mark};
-use crate::offset::Offset;
+use crate::offset::{Offset, Position};
 
 /// Events that are being put into the read model.
 pub(super) struct Hand<E> {
@@ -48,5 +48,12 @@ impl<E> Hand<E> {
             Some(Bad { id, sequence, position, reason: self.reason.clone() })
         };
         next.or_else(mark).or_else(|| self.bad.clone())
+    }
+}
+
+/// Moves an offset behind these places.
+pub(super) fn advance(offset: &mut Offset, positions: impl IntoIterator<Item = Position>) {
+    for Position { slice, ordinal } in positions {
+        offset.advance(slice, ordinal);
     }
 }

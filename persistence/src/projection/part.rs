@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 
 use super::attempt::{Order, Outcome};
 use super::gauge;
-use super::hand::Hand;
+use super::hand::{Hand, advance};
 use super::ledger::{self, Entry};
 use super::model::{Batch, ReadModel, Why};
 use super::reading::{self, AHEAD, Bad, Fetched};
@@ -30,7 +30,7 @@ use crate::error::panic_text;
 use crate::feed::{FeedError, Follow};
 use crate::id::{Ordinal, Slice};
 use crate::journal::{Journal, Reader};
-use crate::offset::{Offset, Position};
+use crate::offset::Offset;
 
 /// The first and the longest wait after a failure.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
@@ -398,12 +398,6 @@ impl<R: ReadModel> Part<R> {
 
 fn check_name(actor: &str) -> String {
     format!("projection.{actor}")
-}
-
-fn advance(offset: &mut Offset, positions: impl IntoIterator<Item = Position>) {
-    for Position { slice, ordinal } in positions {
-        offset.advance(slice, ordinal);
-    }
 }
 
 impl<R: ReadModel> Actor for Part<R> {
