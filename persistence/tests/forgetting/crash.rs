@@ -133,7 +133,8 @@ fn what_is_not_deleted_is_not_touched() {
     assert!(life.erase());
     let after = disk.contents();
     // Of the last segment, what was reserved is given back; it is full now.
-    let full: Vec<&String> = before.keys().filter(|name| name.starts_with("000") && name.contains("log")).collect();
+    let full: Vec<&String> =
+        before.keys().filter(|name| name.starts_with("000") && name.contains("log")).collect();
     assert!(full.len() > 2, "{full:?}");
     for name in &full[..full.len() - 1] {
         assert_eq!(after[*name], before[*name], "{name}");
