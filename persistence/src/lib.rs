@@ -31,6 +31,7 @@ pub mod schema_file;
 pub mod snapshot;
 mod stored;
 pub mod testkit;
+pub mod timeline;
 mod timestamp;
 
 pub use durable_state::{Durable, DurableState};

@@ -1,0 +1,8 @@
+//! Does a timeline show the state of any moment, and say when it cannot?
+
+extern crate omnitron_persistence as omnitron;
+
+mod moving;
+mod trouble;
+mod what_if;
+mod world;
