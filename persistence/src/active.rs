@@ -8,6 +8,7 @@ use omnitron_runtime::Env;
 use parking_lot::Mutex;
 
 use crate::backend::{Append, Delete, JournalBackend};
+use crate::cause::Because;
 use crate::effect::{Release, Step};
 use crate::error::{EffectError, panic_text};
 use crate::event::{DecodeError, EncodeError, Event};
@@ -47,7 +48,9 @@ impl<E: EventSourced> Active<E> {
     pub(crate) fn prepare(&mut self, events: &[E::Event], timestamp_ms: u64) -> Result<Append, EffectError> {
         let (id, command) = (self.scope.id.clone(), type_name::<E::Command>());
         let last = &mut self.last_metadata;
-        let encoded = events.iter().map(|event| stored::event(event, E::tags(event), timestamp_ms, last));
+        let encoded = events
+            .iter()
+            .map(|event| stored::event(event, E::tags(event), timestamp_ms, &Because::default(), last));
         let encoded = encoded.collect::<Result<Vec<NewEvent>, _>>();
         let events =
             encoded.map_err(|reason| EffectError::Unencodable { id: id.clone(), command, reason })?;

@@ -2,6 +2,7 @@
 
 mod active;
 pub mod backend;
+mod cause;
 pub mod conformance;
 pub mod disk;
 mod durable_state;
@@ -34,6 +35,7 @@ pub mod testkit;
 pub mod timeline;
 mod timestamp;
 
+pub use cause::Cause;
 pub use durable_state::{Durable, DurableState};
 pub use effect::{Effect, Positioned};
 pub use entity::Entity;

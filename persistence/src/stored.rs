@@ -1,13 +1,14 @@
 //! How does an event lie in a journal, and a state in a snapshot?
 //!
 //! A journal keeps name, version, payload and metadata. The payload is the content of the event; the metadata begins with one byte, 1, and the
-//! fingerprint in eight bytes, the lowest first. More may follow one day: what is behind is not looked at. A snapshot has no metadata, so the
-//! fingerprint comes before the state.
+//! fingerprint in eight bytes, the lowest first. Behind it may follow where the event [came from](crate::cause); what is not known there is passed over.
+//! A snapshot has no metadata, so the fingerprint comes before the state.
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
 
+use crate::cause::Because;
 use crate::event::{DecodeError, EncodeError, Encoded, Event, Fingerprint, Stored};
 use crate::id::{PersistenceId, Sequence};
 use crate::recorded::{NewEvent, Recorded};
@@ -25,16 +26,22 @@ pub(crate) fn event<E: Event>(
     event: &E,
     tags: Vec<Cow<'static, str>>,
     timestamp_ms: u64,
+    because: &Because,
     last: &mut LastMetadata,
 ) -> Result<NewEvent, EncodeError> {
     let Encoded { name, version, fingerprint, bytes } = event.encode()?;
     let metadata = match last {
-        Some((of, metadata)) if *of == fingerprint => metadata.clone(),
+        Some((of, metadata)) if *of == fingerprint && because.is_empty() => metadata.clone(),
         _ => {
             let mut metadata = Vec::with_capacity(1 + FINGERPRINT_BYTES);
             metadata.push(FORM);
             metadata.extend_from_slice(&fingerprint.as_u64().to_le_bytes());
-            last.insert((fingerprint, metadata.into())).1.clone()
+            if because.is_empty() {
+                last.insert((fingerprint, metadata.into())).1.clone()
+            } else {
+                because.write(&mut metadata);
+                metadata.into()
+            }
         }
     };
     let payload = Bytes::from(bytes);
@@ -49,6 +56,14 @@ pub(crate) fn read_event<E: Event>(recorded: &Recorded) -> Result<E, DecodeError
         _ => None,
     };
     E::decode(Stored { name, version: *version, fingerprint, bytes: payload })
+}
+
+/// Where the event came from that was read.
+pub(crate) fn because(recorded: &Recorded) -> Because {
+    match recorded.event.metadata.split_first() {
+        Some((&FORM, rest)) => fingerprint(rest).map(|(_, rest)| Because::read(rest)).unwrap_or_default(),
+        _ => Because::default(),
+    }
 }
 
 /// The state as a snapshot keeps it.

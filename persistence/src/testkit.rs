@@ -11,6 +11,7 @@ use omnitron_runtime::{AskError, Failure, ReplyTo};
 
 use crate::backend::memory::Memory;
 use crate::backend::{Append, JournalBackend};
+use crate::cause::Because;
 use crate::entity::Entity;
 use crate::event_sourced::{EventSourced, Scope};
 use crate::id::{PersistenceId, Sequence, Slices};
@@ -85,7 +86,9 @@ impl<E: EventSourced> TestKit<E> {
     pub fn given(behaviour: E, events: impl IntoIterator<Item = E::Event>) -> Self {
         let (backend, _) = Memory::new(Slices::default());
         let id = PersistenceId::new(ID).expect("it is short and legal");
-        let events = events.into_iter().map(|event| stored::event(&event, E::tags(&event), 0, &mut None));
+        let events = events
+            .into_iter()
+            .map(|event| stored::event(&event, E::tags(&event), 0, &Because::default(), &mut None));
         let events = events.collect::<Result<Vec<_>, _>>().unwrap_or_else(|error| panic!("{error}"));
         let seen = Sequence::new(events.len() as u64);
         let slice = id.slice(backend.slices());

@@ -9,10 +9,13 @@
 //! * What is in memory does not grow with the history: one event, and a bounded number of states.
 
 mod difference;
+mod draft;
 mod error;
+mod export;
 mod keeping;
 mod marks;
 mod opening;
+mod page;
 mod point;
 mod reel;
 mod replay;
@@ -24,6 +27,7 @@ use omnitron_runtime::Env;
 
 pub use self::difference::{Change, Difference};
 pub use self::error::TimelineError;
+pub use self::export::ExportError;
 pub use self::keeping::Origin;
 use self::keeping::{Base, Keeping, Kept};
 use self::marks::Marks;
@@ -336,7 +340,7 @@ impl<E: EventSourced<State: Debug>> Timeline<E> {
     }
 
     /// The place in front of the first event that is later than `at`.
-    async fn find(&self, at: Timestamp) -> Result<Sequence, TimelineError> {
+    async fn find(&mut self, at: Timestamp) -> Result<Sequence, TimelineError> {
         let known = [&self.marks, &self.near].into_iter();
         let known = known.filter_map(|marks| marks.backwards().find(|(_, mark)| mark.latest <= at));
         let known = known.map(|(sequence, _)| sequence).max();

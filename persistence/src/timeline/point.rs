@@ -2,8 +2,12 @@
 
 use std::time::SystemTime;
 
+use omnitron_runtime::TraceContext;
+
+use crate::cause::{Because, Cause};
 use crate::id::Sequence;
 use crate::recorded::Recorded;
+use crate::stored;
 use crate::timestamp::Timestamp;
 
 /// A place in a history: behind an event, or at a moment.
@@ -52,16 +56,23 @@ pub struct Moment {
     pub event: String,
     /// The version of its type, as it was stored.
     pub version: u32,
+    /// The event that caused it, if that is [known](crate::Effect::caused_by).
+    pub cause: Option<Cause>,
+    /// The handling of the command that led to it, in a system that [traces its messages](omnitron_runtime::SystemBuilder::trace_messages).
+    pub trace: Option<TraceContext>,
 }
 
 impl Moment {
     pub(crate) fn of(recorded: &Recorded) -> Self {
         let event = &recorded.event;
+        let Because { cause, trace } = stored::because(recorded);
         Self {
             sequence: recorded.sequence,
             at: from_millis(event.timestamp_ms),
             event: event.name.to_string(),
             version: event.version,
+            cause,
+            trace,
         }
     }
 }

@@ -60,7 +60,7 @@ impl<E: EventSourced<State: Debug>> Timeline<E> {
     ///
     /// [`TimelineError`], about an event of either history.
     pub async fn replay_with<R: Into<Option<E::Event>>>(
-        &self,
+        &mut self,
         mut change: impl FnMut(E::Event) -> R,
     ) -> Result<Replay<E::State>, TimelineError> {
         let other = self.base.state(&self.keeping);
@@ -73,7 +73,7 @@ impl<E: EventSourced<State: Debug>> Timeline<E> {
     ///
     /// [`TimelineError`], about an event of either history.
     pub async fn replay_with_moments<R: Into<Option<E::Event>>>(
-        &self,
+        &mut self,
         mut change: impl FnMut(&Moment, E::Event) -> R,
     ) -> Result<Replay<E::State>, TimelineError> {
         let other = self.base.state(&self.keeping);
@@ -88,14 +88,14 @@ impl<E: EventSourced<State: Debug>> Timeline<E> {
     ///
     /// [`TimelineError`], about an event of either code.
     pub async fn replay_as<N: EventSourced<State: Debug>>(
-        &self,
+        &mut self,
         state: N::State,
     ) -> Result<Replay<N::State>, TimelineError> {
         self.side_by_side::<N>(state, |recorded, _| reel::decode::<N>(recorded).map(Some)).await
     }
 
     async fn side_by_side<N: EventSourced<State: Debug>>(
-        &self,
+        &mut self,
         mut other: N::State,
         mut change: impl FnMut(&Recorded, E::Event) -> Result<Option<N::Event>, TimelineError>,
     ) -> Result<Replay<N::State>, TimelineError> {

@@ -35,9 +35,9 @@ pub(crate) fn pretty(value: &impl Debug) -> String {
     bounded(format_args!("{value:#?}"), MAX_TEXT_BYTES)
 }
 
-/// The value in one line, cut after so many bytes.
-pub(crate) fn brief(value: &impl Debug, most: usize) -> String {
-    bounded(format_args!("{value:?}"), most)
+/// The value over several lines, cut after so many bytes.
+pub(crate) fn pretty_within(value: &impl Debug, most: usize) -> String {
+    bounded(format_args!("{value:#?}"), most)
 }
 
 fn bounded(value: fmt::Arguments<'_>, most: usize) -> String {
@@ -88,7 +88,7 @@ mod tests {
         let text = pretty(&Endless);
         assert!(text.ends_with("cut after 1048576 bytes"), "{}", &text[text.len() - 60..]);
         assert!(text.len() <= MAX_TEXT_BYTES + 40);
-        assert_eq!(brief(&"abcdef", 4), "\"abc\n… cut after 4 bytes");
+        assert_eq!(pretty_within(&"abcdef", 4), "\"abc\n… cut after 4 bytes");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 extern crate omnitron_persistence as omnitron;
 
+mod browser;
+mod export;
 mod moving;
 mod trouble;
 mod what_if;

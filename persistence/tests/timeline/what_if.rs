@@ -21,7 +21,7 @@ async fn with_another_event_the_state_would_be_another_from_there_on() {
 #[tokio::test]
 async fn an_event_can_be_left_out_by_its_place() {
     let pen = Pen::with([deposited(10), deposited(10), deposited(10)]);
-    let past = pen.open().await.unwrap();
+    let mut past = pen.open().await.unwrap();
     let replay = past
         .replay_with_moments(|moment, event| (moment.sequence.get() != 2).then_some(event))
         .await
@@ -39,7 +39,7 @@ async fn the_same_events_by_the_same_code_give_the_same_state() {
 #[tokio::test]
 async fn what_panics_over_a_changed_event_is_an_error_that_names_it() {
     let pen = Pen::with([deposited(10), deposited(20)]);
-    let past = pen.open().await.unwrap();
+    let mut past = pen.open().await.unwrap();
     let error = past.replay_with(|_| deposited(13)).await.unwrap_err();
     assert!(error.to_string().starts_with("`apply` panicked over event 1"), "{error}");
     let error = past.replay_with(|_| -> AccountEvent { panic!("no idea") }).await.unwrap_err();

@@ -155,3 +155,11 @@ fn now<T>(answer: impl Future<Output = T>) -> T {
     // The budget of a task of tokio is for those who wait.
     tokio::task::unconstrained(answer).now_or_never().unwrap()
 }
+
+/// A new folder among the temporary files.
+pub(crate) fn folder(name: &str) -> std::path::PathBuf {
+    let folder = std::env::temp_dir().join(format!("omnitron-timeline-{name}-{}", std::process::id()));
+    drop(std::fs::remove_dir_all(&folder));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
