@@ -50,12 +50,16 @@ pub(crate) fn event<E: Event>(
 
 /// The event that was read. Without metadata, which others may have written, only its bytes are checked.
 pub(crate) fn read_event<E: Event>(recorded: &Recorded) -> Result<E, DecodeError> {
-    let NewEvent { name, version, payload, metadata, .. } = &recorded.event;
-    let fingerprint = match metadata.split_first() {
+    let NewEvent { name, version, payload, .. } = &recorded.event;
+    E::decode(Stored { name, version: *version, fingerprint: fingerprint_of(recorded), bytes: payload })
+}
+
+/// The fingerprint of the event that was read, if it has one.
+pub(crate) fn fingerprint_of(recorded: &Recorded) -> Option<Fingerprint> {
+    match recorded.event.metadata.split_first() {
         Some((&FORM, rest)) => fingerprint(rest).map(|(fingerprint, _)| fingerprint),
         _ => None,
-    };
-    E::decode(Stored { name, version: *version, fingerprint, bytes: payload })
+    }
 }
 
 /// Where the event came from that was read.

@@ -3,7 +3,11 @@
 //! A [`TestKit`] runs the actor itself, over a journal in memory, in a simulation of its own: what it shows was encoded, stored
 //! and read back.
 
+mod gate;
+
 use std::fmt;
+
+pub use self::gate::{GateError, GateFailures, Passed, ReplayGate};
 
 use futures_util::{FutureExt, StreamExt};
 use omnitron_runtime::testkit::Single;

@@ -72,7 +72,7 @@ impl Difference {
 }
 
 /// What is to be done to the lines of `old`.
-fn compare(old: &[&str], new: &[&str]) -> Vec<DiffOp> {
+pub(crate) fn compare(old: &[&str], new: &[&str]) -> Vec<DiffOp> {
     let head = old.iter().zip(new).take_while(|(old, new)| old == new).count();
     let (old_rest, new_rest) = (&old[head..], &new[head..]);
     let tail = old_rest.iter().rev().zip(new_rest.iter().rev()).take_while(|(old, new)| old == new).count();

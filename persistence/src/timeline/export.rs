@@ -272,12 +272,12 @@ impl<E: EventSourced<State: Debug>> Timeline<E> {
     }
 
     /// The events from the origin on.
-    fn reel(&self, to: Sequence) -> Result<Reel, TimelineError> {
+    pub(super) fn reel(&self, to: Sequence) -> Result<Reel, TimelineError> {
         Ok(Reel::new(&*self.open()?.backend, &self.id, self.base.at, to))
     }
 
     /// The folder of a file, which has to be there, and the name in it.
-    async fn folder(&self, file: &Path) -> Result<(Arc<dyn Disk>, String), ExportError> {
+    pub(super) async fn folder(&self, file: &Path) -> Result<(Arc<dyn Disk>, String), ExportError> {
         let unwritten = |reason| ExportError::Unwritten { place: file.display().to_string(), reason };
         let no_name =
             || unwritten(io::Error::new(io::ErrorKind::InvalidInput, "it has no name that is UTF-8"));

@@ -1,15 +1,15 @@
 //! How is a state kept for later, and with which one does a history begin?
 
 use super::error::TimelineError;
+use super::history::Beginning;
+use super::point::from_millis;
+use super::reel::Reel;
 use crate::active::Codec;
 use crate::event_sourced::EventSourced;
 use crate::id::{PersistenceId, Sequence};
 use crate::journal::Open;
 use crate::snapshot::Snapshot;
 use crate::timestamp::Timestamp;
-
-use super::point::from_millis;
-use super::reel::Reel;
 
 /// From where on a history is known.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -97,6 +97,12 @@ impl Base {
             (codec.decode)(snapshot).ok()
         });
         decoded.unwrap_or_default()
+    }
+
+    /// As it is written down. A history that begins with an event holds no state before it.
+    pub(crate) fn beginning(&self) -> Beginning {
+        let snapshot = self.snapshot.as_ref().map(|it| (it.name.clone(), it.version, it.state.to_vec()));
+        Beginning { sequence: self.at.get(), snapshot }
     }
 
     /// From when on the history is known, if its beginning says so.

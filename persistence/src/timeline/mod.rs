@@ -12,14 +12,16 @@ mod difference;
 mod draft;
 mod error;
 mod export;
+pub(crate) mod history;
 mod keeping;
 mod marks;
 mod opening;
 mod page;
 mod point;
+mod record;
 mod reel;
 mod replay;
-mod show;
+pub(crate) mod show;
 
 use std::fmt::{self, Debug};
 

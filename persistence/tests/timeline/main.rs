@@ -4,6 +4,7 @@ extern crate omnitron_persistence as omnitron;
 
 mod browser;
 mod export;
+mod gate;
 mod moving;
 mod trouble;
 mod what_if;
