@@ -4,11 +4,11 @@ use std::any::type_name;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use omnitron_runtime::Env;
+use omnitron_runtime::{Baggage, Env};
 use parking_lot::Mutex;
 
 use crate::backend::{Append, Delete, JournalBackend};
-use crate::cause::Because;
+use crate::cause::{Because, Cause};
 use crate::effect::{Release, Step};
 use crate::error::{EffectError, panic_text};
 use crate::event::{DecodeError, EncodeError, Event};
@@ -45,12 +45,16 @@ pub(crate) struct Active<E: EventSourced> {
 
 impl<E: EventSourced> Active<E> {
     /// The append that stores these events behind the state.
-    pub(crate) fn prepare(&mut self, events: &[E::Event], timestamp_ms: u64) -> Result<Append, EffectError> {
+    pub(crate) fn prepare(
+        &mut self,
+        events: &[E::Event],
+        timestamp_ms: u64,
+        because: &Because,
+    ) -> Result<Append, EffectError> {
         let (id, command) = (self.scope.id.clone(), type_name::<E::Command>());
         let last = &mut self.last_metadata;
-        let encoded = events
-            .iter()
-            .map(|event| stored::event(event, E::tags(event), timestamp_ms, &Because::default(), last));
+        let encoded =
+            events.iter().map(|event| stored::event(event, E::tags(event), timestamp_ms, because, last));
         let encoded = encoded.collect::<Result<Vec<NewEvent>, _>>();
         let events =
             encoded.map_err(|reason| EffectError::Unencodable { id: id.clone(), command, reason })?;
@@ -67,6 +71,7 @@ impl<E: EventSourced> Active<E> {
         &mut self,
         events: &[E::Event],
         steps: Vec<Step<E>>,
+        because: Because,
     ) -> Result<Vec<Release>, EffectError> {
         for event in events {
             let sequence = self.scope.sequence.plus(1);
@@ -79,7 +84,16 @@ impl<E: EventSourced> Active<E> {
             })?;
             self.scope.sequence = sequence;
         }
-        Ok(steps.into_iter().map(|step| (step.make)(&self.state)).collect())
+        let sends = steps.iter().any(Step::sends);
+        let baggage = sends.then(|| self.caused(!events.is_empty(), because)).flatten();
+        Ok(steps.into_iter().map(|step| (step.make)(&self.state, baggage.as_ref())).collect())
+    }
+
+    /// What is sent because of the last event; without events of its own, an effect passes on what caused it.
+    fn caused(&self, has_events: bool, because: Because) -> Option<Baggage> {
+        let Scope { id, sequence, .. } = &self.scope;
+        let last = has_events.then(|| Cause { id: id.clone(), sequence: *sequence });
+        last.or(because.cause).map(Cause::into_baggage)
     }
 
     /// Takes a snapshot if one is due, now that an effect added so many events and bytes. It is saved when it is durable that it is

@@ -1,14 +1,18 @@
 //! What caused an event?
 //!
+//! An event that is caused by another one holds that in its metadata. Nobody has to say so: what leaves an entity through its effect takes along as its
+//! [baggage](Baggage) which event it leaves for, from one actor to the next, until an entity makes events of it.
+//!
 //! # Invariants
 //!
 //! * What [`Because::write`] wrote, [`Because::read`] reads. Bytes that nobody wrote are no cause, and no error.
 
 use std::fmt;
 
-use omnitron_runtime::TraceContext;
+use omnitron_runtime::{Baggage, TraceContext};
 
 use crate::id::{PersistenceId, Sequence};
+use crate::recorded::Recorded;
 
 /// An event that caused something: by its id and its place among the events of that id.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -17,6 +21,33 @@ pub struct Cause {
     pub id: PersistenceId,
     /// Which of them.
     pub sequence: Sequence,
+}
+
+impl Cause {
+    /// The event that was read, as a cause of what is done about it.
+    pub fn of(recorded: &Recorded) -> Self {
+        Self { id: recorded.id.clone(), sequence: recorded.sequence }
+    }
+
+    /// The event that caused the message which is handled on this thread, or that of the [`scope`](Self::scope) around the caller. An event-sourced actor
+    /// asks its [`Scope`](crate::Scope::cause).
+    pub fn current() -> Option<Self> {
+        Baggage::current().and_then(|baggage| baggage.get::<Self>().cloned())
+    }
+
+    /// Runs `code`: what it sends is caused by this event.
+    pub fn scope<R>(self, code: impl FnOnce() -> R) -> R {
+        self.into_baggage().scope(code)
+    }
+
+    /// Makes a future one whose messages are caused by this event.
+    pub fn wrap<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
+        self.into_baggage().wrap(future)
+    }
+
+    pub(crate) fn into_baggage(self) -> Baggage {
+        Baggage::new(self)
+    }
 }
 
 impl fmt::Display for Cause {

@@ -5,8 +5,9 @@
 
 use std::fmt;
 
-use omnitron_runtime::{ActorRef, Failure, ReplyTo, Unanswered, drop_unanswered};
+use omnitron_runtime::{ActorRef, Baggage, Failure, ReplyTo, Unanswered, drop_unanswered};
 
+use crate::cause::Cause;
 use crate::event_sourced::EventSourced;
 use crate::offset::Position;
 use crate::pipeline::Verdict;
@@ -15,8 +16,8 @@ use crate::pipeline::Verdict;
 /// was started.
 pub(crate) type Release = Box<dyn FnOnce(Verdict, Option<Position>) + Send>;
 
-/// Makes what is to leave of the state.
-type Make<S> = Box<dyn FnOnce(&S) -> Release + Send>;
+/// Makes what is to leave of the state. What it sends takes the baggage along.
+type Make<S> = Box<dyn FnOnce(&S, Option<&Baggage>) -> Release + Send>;
 
 /// What a command of `E` leads to. Equal are those with equal events and the same steps behind them; what the steps say is seen
 /// when they are carried out, by a [`TestKit`](crate::testkit::TestKit).
@@ -31,6 +32,7 @@ pub struct Effect<E: EventSourced> {
     pub(crate) stash: Option<E::Command>,
     pub(crate) stop: bool,
     pub(crate) failure: Option<Failure>,
+    pub(crate) cause: Option<Cause>,
 }
 
 /// An answer, and where in the journal the state was that it was made of.
@@ -68,6 +70,7 @@ impl<E: EventSourced> Effect<E> {
             stash: None,
             stop: false,
             failure: None,
+            cause: None,
         }
     }
 
@@ -116,7 +119,7 @@ impl<E: EventSourced> Effect<E> {
         reply: ReplyTo<T>,
         value: impl FnOnce(&E::State) -> T + Send + 'static,
     ) -> Self {
-        self.then(Kind::Reply, move |state| {
+        self.then(Kind::Reply, move |state, _| {
             let value = value(state);
             Box::new(move |verdict, _| match verdict {
                 Verdict::Durable => reply.send(value),
@@ -133,7 +136,7 @@ impl<E: EventSourced> Effect<E> {
         reply: ReplyTo<Positioned<T>>,
         value: impl FnOnce(&E::State) -> T + Send + 'static,
     ) -> Self {
-        self.then(Kind::Reply, move |state| {
+        self.then(Kind::Reply, move |state, _| {
             let value = value(state);
             Box::new(move |verdict, position| match verdict {
                 Verdict::Durable => reply.send(Positioned { value, position }),
@@ -151,11 +154,11 @@ impl<E: EventSourced> Effect<E> {
         message: impl FnOnce(&E::State) -> M + Send + 'static,
     ) -> Self {
         let actor = actor.clone();
-        self.then(Kind::Tell, move |state| {
-            let message = message(state);
+        self.then(Kind::Tell, move |state, baggage| {
+            let (message, baggage) = (message(state), baggage.cloned());
             Box::new(move |verdict, _| {
                 if verdict == Verdict::Durable
-                    && let Err(undelivered) = actor.tell(message)
+                    && let Err(undelivered) = with(baggage.as_ref(), || actor.tell(message))
                 {
                     tracing::warn!(path = %actor.path(), reason = %undelivered.reason, "an effect was not delivered");
                 }
@@ -169,11 +172,11 @@ impl<E: EventSourced> Effect<E> {
         self,
         effect: impl FnOnce(&E::State) -> F + Send + 'static,
     ) -> Self {
-        self.then(Kind::Run, move |state| {
-            let effect = effect(state);
+        self.then(Kind::Run, move |state, baggage| {
+            let (effect, baggage) = (effect(state), baggage.cloned());
             Box::new(move |verdict, _| {
                 if verdict == Verdict::Durable {
-                    effect();
+                    with(baggage.as_ref(), effect);
                 }
             })
         })
@@ -204,12 +207,23 @@ impl<E: EventSourced> Effect<E> {
         self
     }
 
+    /// The events were caused by this one, and not by the event that the command [brought along](crate::Scope::cause) as its cause. For commands that come from elsewhere
+    /// and say in their own words what caused them.
+    pub fn caused_by(mut self, cause: Cause) -> Self {
+        self.cause = Some(cause);
+        self
+    }
+
     /// The events, in order.
     pub fn events(&self) -> &[E::Event] {
         &self.events
     }
 
-    fn then(mut self, kind: Kind, make: impl FnOnce(&E::State) -> Release + Send + 'static) -> Self {
+    fn then(
+        mut self,
+        kind: Kind,
+        make: impl FnOnce(&E::State, Option<&Baggage>) -> Release + Send + 'static,
+    ) -> Self {
         self.steps.push(Step { kind, make: Box::new(make) });
         self
     }
@@ -221,6 +235,21 @@ impl<E: EventSourced> Effect<E> {
     fn flags(&self) -> [bool; 6] {
         let (stash, failure) = (self.stash.is_some(), self.failure.is_some());
         [self.confirmed, self.snapshot, self.unstash, stash, self.stop, failure]
+    }
+}
+
+impl<E: EventSourced> Step<E> {
+    /// Whether it may send messages.
+    pub(crate) fn sends(&self) -> bool {
+        self.kind != Kind::Reply
+    }
+}
+
+/// Runs `code` with the baggage, if there is one.
+fn with<R>(baggage: Option<&Baggage>, code: impl FnOnce() -> R) -> R {
+    match baggage {
+        Some(baggage) => baggage.scope(code),
+        None => code(),
     }
 }
 

@@ -14,12 +14,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::{Either, select};
-use omnitron_runtime::{Actor, Context, Failure, Unanswered, drop_unanswered};
+use omnitron_runtime::{Actor, Context, Failure, TraceContext, Unanswered, drop_unanswered};
 use parking_lot::Mutex;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::active::{Active, Codec};
 use crate::backend::WriteError;
+use crate::cause::{Because, Cause};
 use crate::effect::Effect;
 use crate::error::Passing;
 use crate::event_sourced::{EventSourced, Scope};
@@ -227,7 +228,8 @@ impl<E: EventSourced> Entity<E> {
             settings.snapshots.as_ref().filter(|_| !E::LAST_ONLY).map(|(options, _)| {
                 Arc::new(Mutex::new(Retention::new(options.clone(), snapshot, replayed)))
             });
-        let scope = Scope { id, myself: ctx.myself().clone(), now: Timestamp::default(), sequence };
+        let scope =
+            Scope { id, myself: ctx.myself().clone(), now: Timestamp::default(), sequence, cause: None };
         let backend = Arc::clone(&open.backend);
         let journal = journal.clone();
         Ok(Box::new(Active { journal, backend, slice, epoch, state, scope, retention, last_metadata: None }))
@@ -244,7 +246,8 @@ impl<E: EventSourced> Entity<E> {
         let (Some(mut active), Some(flow)) = (self.active.take(), &self.flow) else { return Ok(()) };
         let wall = ctx.env().wall();
         active.scope.now = wall.into();
-        let Effect { events, steps, confirmed, snapshot, unstash, stash, stop, failure } =
+        active.scope.cause = Cause::current();
+        let Effect { events, steps, confirmed, snapshot, unstash, stash, stop, failure, cause } =
             self.settings.behaviour.handle(&active.state, command, &active.scope);
         if let Some(failure) = failure {
             self.active = Some(active);
@@ -254,8 +257,10 @@ impl<E: EventSourced> Entity<E> {
             put_aside(command, ctx);
         }
         let timestamp_ms = millis(wall);
-        let append = active.prepare(&events, timestamp_ms)?;
-        let releases = active.apply(&events, steps)?;
+        let cause = cause.or_else(|| active.scope.cause.take());
+        let because = Because { cause, trace: TraceContext::current() };
+        let append = active.prepare(&events, timestamp_ms, &because)?;
+        let releases = active.apply(&events, steps, because)?;
         let (count, bytes) = (append.events.len() as u64, append.size_bytes());
         if count > 0 || confirmed {
             let append = Appending { answer: active.backend.append(append), admission };

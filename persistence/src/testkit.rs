@@ -150,7 +150,13 @@ impl<E: EventSourced> TestKit<E> {
     /// The scope of a command, for a test that calls `handle` by itself to compare effects.
     pub fn scope(&self) -> Scope<E> {
         let now = self.single.sim().env().wall().into();
-        Scope { id: self.id.clone(), myself: self.single.myself().clone(), now, sequence: self.seen }
+        Scope {
+            id: self.id.clone(),
+            myself: self.single.myself().clone(),
+            now,
+            sequence: self.seen,
+            cause: None,
+        }
     }
 
     fn new_events(&mut self) -> Vec<E::Event> {

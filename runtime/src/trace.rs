@@ -19,6 +19,7 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::str::FromStr;
 
+use crate::baggage::{self, Baggage};
 use crate::cell::Head;
 use crate::env::Env;
 
@@ -44,14 +45,33 @@ pub struct TraceparentError {
     pub text: String,
 }
 
+/// What the handler that runs on this thread is part of, and whether it has a [baggage](crate::baggage).
+#[derive(Clone, Copy)]
+struct Current {
+    trace: Option<TraceContext>,
+    carries: bool,
+}
+
 thread_local! {
-    static CURRENT: Cell<Option<TraceContext>> = const { Cell::new(None) };
+    static CURRENT: Cell<Current> = const { Cell::new(Current { trace: None, carries: false }) };
+}
+
+/// Whether what is sent now takes a baggage along.
+#[inline]
+pub(crate) fn carries() -> bool {
+    CURRENT.try_with(|current| current.get().carries).unwrap_or_default()
+}
+
+/// What is sent from now on takes a baggage along, or not. Returns whether it did before.
+pub(crate) fn set_carries(carries: bool) -> bool {
+    let set = |current: &Cell<Current>| current.replace(Current { carries, ..current.get() }).carries;
+    CURRENT.try_with(set).unwrap_or_default()
 }
 
 impl TraceContext {
     /// The context of the handler that runs on this thread, or of the [`scope`](Self::scope) around the caller.
     pub fn current() -> Option<Self> {
-        CURRENT.try_with(Cell::get).ok().flatten()
+        CURRENT.try_with(|current| current.get().trace).ok().flatten()
     }
 
     /// The id of the trace: equal for everything that one cause has led to. Never 0.
@@ -76,7 +96,7 @@ impl TraceContext {
 
     /// Runs `code` as a part of this: what it sends belongs to the trace.
     pub fn scope<R>(self, code: impl FnOnce() -> R) -> R {
-        let _entered = Entered::enter(Some(self));
+        let _entered = Entered::enter_trace(self);
         code()
     }
 
@@ -135,11 +155,17 @@ fn parse(text: &str) -> Option<TraceContext> {
 }
 
 /// The context of this thread is another one until this is dropped.
-struct Entered(Option<TraceContext>);
+struct Entered(Current);
 
 impl Entered {
-    fn enter(context: Option<TraceContext>) -> Self {
-        Self(CURRENT.try_with(|current| current.replace(context)).ok().flatten())
+    fn enter(next: Current) -> Self {
+        let nothing = Current { trace: None, carries: false };
+        Self(CURRENT.try_with(|current| current.replace(next)).unwrap_or(nothing))
+    }
+
+    /// Of the trace alone: the baggage stays.
+    fn enter_trace(trace: TraceContext) -> Self {
+        Self::enter(Current { trace: Some(trace), carries: carries() })
     }
 }
 
@@ -161,7 +187,7 @@ pub(crate) fn scope<R>(current: Option<TraceContext>, code: impl FnOnce() -> R) 
 /// Runs `code` as a part of nothing.
 #[inline]
 pub(crate) fn outside<R>(code: impl FnOnce() -> R) -> R {
-    let _entered = Entered::enter(None);
+    let _entered = Entered::enter(Current { trace: None, carries: false });
     code()
 }
 
@@ -173,15 +199,24 @@ pub(crate) async fn carried<F: Future>(current: Option<TraceContext>, future: F)
     poll_fn(|cx| context.scope(|| span.in_scope(|| future.as_mut().poll(cx)))).await
 }
 
-/// The context and the span that the handler of one message runs in.
+/// What lies beside one message for its handler.
+pub(crate) struct Carried {
+    pub(crate) trace: Option<TraceContext>,
+    pub(crate) baggage: Option<Baggage>,
+}
+
+/// The context, the span and the baggage that the handler of one message runs with.
 pub(crate) struct Handling {
-    context: TraceContext,
+    context: Option<TraceContext>,
     span: tracing::Span,
+    baggage: Option<Baggage>,
 }
 
 impl Handling {
     #[cold]
-    pub(crate) fn new(cause: TraceContext, env: &Env, head: &Head, message_type: &'static str) -> Self {
+    pub(crate) fn new(carried: Carried, env: &Env, head: &Head, message_type: &'static str) -> Self {
+        let Carried { trace, baggage } = carried;
+        let Some(cause) = trace else { return Self { context: None, span: tracing::Span::none(), baggage } };
         let context = cause.child(env);
         let span = tracing::info_span!(
             "message",
@@ -191,13 +226,18 @@ impl Handling {
             span_id = format_args!("{:016x}", context.span),
             parent_id = format_args!("{:016x}", cause.span),
         );
-        Self { context, span }
+        Self { context: Some(context), span, baggage }
     }
 
     /// Runs a handler as a part of this, whenever it is polled.
     pub(crate) async fn around<F: Future>(self, hook: F) -> F::Output {
         let mut hook = pin!(hook);
-        poll_fn(|cx| self.context.scope(|| self.span.in_scope(|| hook.as_mut().poll(cx)))).await
+        let Self { context, span, baggage } = self;
+        poll_fn(|cx| {
+            let poll = || scope(context, || span.in_scope(|| hook.as_mut().poll(cx)));
+            baggage::scope(baggage.as_ref(), poll)
+        })
+        .await
     }
 }
 

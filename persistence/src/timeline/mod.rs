@@ -8,6 +8,7 @@
 //! * `state` holds every event up to `at`, each once, in order.
 //! * What is in memory does not grow with the history: one event, and a bounded number of states.
 
+mod causes;
 mod difference;
 mod draft;
 mod error;
@@ -27,6 +28,7 @@ use std::fmt::{self, Debug};
 
 use omnitron_runtime::Env;
 
+pub use self::causes::{Causes, Link};
 pub use self::difference::{Change, Difference};
 pub use self::error::TimelineError;
 pub use self::export::ExportError;

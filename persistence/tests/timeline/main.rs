@@ -3,6 +3,7 @@
 extern crate omnitron_persistence as omnitron;
 
 mod browser;
+mod causes;
 mod export;
 mod gate;
 mod moving;
