@@ -99,3 +99,51 @@ fn fingerprint(bytes: &[u8]) -> Option<(Fingerprint, &[u8])> {
     let (number, rest) = bytes.split_first_chunk::<FINGERPRINT_BYTES>()?;
     Some((Fingerprint::from_u64(u64::from_le_bytes(*number)), rest))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cause::Cause;
+    use crate::id::{Ordinal, Slice};
+
+    #[derive(Debug, crate::Event, PartialEq)]
+    #[event(crate = crate, name = "thing")]
+    enum Thing {
+        Done,
+    }
+
+    fn stored(because: &Because) -> Recorded {
+        let event = event(&Thing::Done, Vec::new(), 7, because, &mut None).unwrap();
+        let id = PersistenceId::new("a").unwrap();
+        let (slice, sequence, ordinal) = (Slice::new(0), Sequence::new(1), Ordinal::new(1));
+        Recorded { id, slice, sequence, ordinal, event }
+    }
+
+    #[test]
+    fn an_event_without_a_cause_has_the_metadata_it_always_had() {
+        let recorded = stored(&Because::default());
+        let fingerprint = Thing::Done.event_type().fingerprint.as_u64().to_le_bytes();
+        assert_eq!(recorded.event.metadata, [&[1][..], &fingerprint].concat());
+        assert_eq!(because(&recorded), Because::default());
+    }
+
+    #[test]
+    fn a_cause_stands_behind_the_fingerprint_and_the_event_is_read_all_the_same() {
+        let cause = Cause { id: PersistenceId::new("order-7").unwrap(), sequence: Sequence::new(3) };
+        let of = Because { cause: Some(cause), trace: None };
+        let recorded = stored(&of);
+        assert_eq!(recorded.event.metadata.len(), 9 + 3 + 8 + "order-7".len());
+        assert_eq!(because(&recorded), of);
+        assert_eq!(read_event::<Thing>(&recorded).unwrap(), Thing::Done);
+    }
+
+    #[test]
+    fn an_event_with_a_cause_does_not_lend_it_to_the_next() {
+        let cause = Cause { id: PersistenceId::new("b").unwrap(), sequence: Sequence::new(1) };
+        let (mut last, none) = (None, Because::default());
+        let mut write = |because: &Because| event(&Thing::Done, Vec::new(), 0, because, &mut last).unwrap();
+        let plain = write(&none).metadata;
+        assert_ne!(write(&Because { cause: Some(cause), trace: None }).metadata, plain);
+        assert_eq!(write(&none).metadata, plain);
+    }
+}

@@ -80,13 +80,15 @@ pub(crate) fn middle(out: &mut String) {
 
 /// What its line leads to.
 pub(crate) fn section(out: &mut String, entry: &Entry<'_>) {
-    let Moment { sequence, at, event, version, .. } = entry.moment;
+    let Moment { sequence, at, event, version, cause, .. } = entry.moment;
+    let cause = cause.as_ref().map(|cause| format!(", caused by {cause}")).unwrap_or_default();
     let _ = write!(
         out,
-        "<section id=\"e{sequence}\"><h2>{sequence} · {} v{version}</h2><time>{}</time>\n<h3>Event</h3><pre>{}</pre>\n\
+        "<section id=\"e{sequence}\"><h2>{sequence} · {} v{version}</h2><time>{}</time>{}\n<h3>Event</h3><pre>{}</pre>\n\
          <h3>Change</h3><pre>",
         escaped(event),
         iso(*at),
+        escaped(&cause),
         escaped(entry.event),
     );
     if entry.difference.is_empty() {

@@ -1,7 +1,13 @@
 //! Bad input, damaged histories, and journals that go away.
 
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use omnitron_persistence::backend::memory::Memory;
+use omnitron_persistence::backend::{
+    Append, Appended, Delete, IdQuery, JournalBackend, ReadError, SliceQuery, WriteError,
+};
 use omnitron_persistence::timeline::{Origin, TimeTravel, TimelineError};
-use omnitron_persistence::{Journal, NewEvent, Sequence};
+use omnitron_persistence::{Epoch, Journal, NewEvent, PersistenceId, Recorded, Sequence, Slice, Slices};
 use omnitron_runtime::{ActorSystem, Env};
 
 use crate::world::{Account, Balance, Pen, at, deposited};
@@ -122,4 +128,63 @@ async fn a_journal_that_cannot_be_read_is_an_error_and_the_timeline_can_go_on_la
     past.to_end().await.unwrap();
     assert_eq!((past.sequence().get(), past.state().cents), (9, 45));
     assert!(!past.diff().is_empty());
+}
+
+/// A journal that may be read, and nothing else.
+struct OnlyRead(Memory);
+
+impl JournalBackend for OnlyRead {
+    fn slices(&self) -> Slices {
+        self.0.slices()
+    }
+
+    fn claim(&self, slice: Slice) -> BoxFuture<'static, Result<Epoch, WriteError>> {
+        panic!("{slice} was claimed")
+    }
+
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, WriteError>> {
+        panic!("something was appended: {append:?}")
+    }
+
+    fn read(
+        &self,
+        id: &PersistenceId,
+        from: Sequence,
+        to: Sequence,
+    ) -> BoxStream<'static, Result<Recorded, ReadError>> {
+        self.0.read(id, from, to)
+    }
+
+    fn read_slice(&self, query: SliceQuery) -> BoxStream<'static, Result<Recorded, ReadError>> {
+        self.0.read_slice(query)
+    }
+
+    fn highest(&self, id: &PersistenceId) -> BoxFuture<'static, Result<Sequence, ReadError>> {
+        self.0.highest(id)
+    }
+
+    fn delete_to(&self, delete: Delete) -> BoxFuture<'static, Result<(), WriteError>> {
+        panic!("something was deleted: {delete:?}")
+    }
+
+    fn ids(&self, query: IdQuery) -> BoxFuture<'static, Result<Vec<PersistenceId>, ReadError>> {
+        self.0.ids(query)
+    }
+}
+
+#[tokio::test]
+async fn it_claims_nothing_and_writes_nothing() {
+    let mut pen = Pen::with((20..40).map(deposited));
+    let journal = Journal::with(OnlyRead(pen.backend.clone()), pen.snapshots.clone());
+    let opening = journal.timeline::<Account>(&Env::tokio().unwrap(), "account-42").snapshots();
+    let mut past = opening.await.unwrap();
+    past.to_end().await.unwrap();
+    // Whoever owns the slice goes on writing.
+    pen.write(&deposited(1), 99_000);
+    assert_eq!(past.refresh().await.unwrap(), 1);
+    past.to_end().await.unwrap();
+    past.rewind_to(3).await.unwrap();
+    past.causes().await.unwrap();
+    past.replay_with(|event| event).await.unwrap();
+    assert_eq!(pen.snapshots.sequences(&pen.id), []);
 }
