@@ -7,10 +7,12 @@ use omnitron_persistence::backend::{
     Append, Appended, Delete, IdQuery, JournalBackend, ReadError, SliceQuery, WriteError,
 };
 use omnitron_persistence::timeline::{Origin, TimeTravel, TimelineError};
-use omnitron_persistence::{Epoch, Journal, NewEvent, PersistenceId, Recorded, Sequence, Slice, Slices};
+use omnitron_persistence::{
+    Epoch, Journal, NewEvent, PersistenceId, Persistent, Recorded, Sequence, Slice, Slices, WithJournal,
+};
 use omnitron_runtime::{ActorSystem, Env};
 
-use crate::world::{Account, Balance, Pen, at, deposited};
+use crate::world::{Account, Ask, Balance, Pen, at, deposited, folder};
 
 #[tokio::test]
 async fn an_id_that_has_no_events_and_one_that_cannot_be_are_errors() {
@@ -187,4 +189,21 @@ async fn it_claims_nothing_and_writes_nothing() {
     past.causes().await.unwrap();
     past.replay_with(|event| event).await.unwrap();
     assert_eq!(pen.snapshots.sequences(&pen.id), []);
+}
+
+#[tokio::test]
+async fn a_timeline_outlives_its_system_and_reads_what_is_in_the_files() {
+    let folder = folder("closed");
+    let system = ActorSystem::builder("closed").journal(Journal::embedded(&folder)).start().await.unwrap();
+    let entity = system.spawn("a", Persistent::new(Account)).unwrap();
+    for _ in 0..3 {
+        entity.ask(Ask::Deposit).await.unwrap();
+    }
+    let mut past = system.timeline::<Account>("a").clones().await.unwrap();
+    past.step_forward().await.unwrap();
+    system.shutdown().await;
+    past.to_end().await.unwrap();
+    assert_eq!((past.sequence().get(), past.state().events), (3, 3));
+    assert_eq!(past.refresh().await.unwrap(), 0);
+    std::fs::remove_dir_all(folder).unwrap();
 }

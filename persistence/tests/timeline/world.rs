@@ -12,7 +12,7 @@ use omnitron_persistence::timeline::{Opening, Timeline, TimelineError};
 use omnitron_persistence::{
     Effect, Epoch, Event, EventSourced, Journal, NewEvent, PersistenceId, Scope, Sequence, Slices, Timestamp,
 };
-use omnitron_runtime::Env;
+use omnitron_runtime::{Env, ReplyTo};
 use serde::Serialize;
 
 #[derive(Clone, Debug, Event, PartialEq, Serialize)]
@@ -46,13 +46,17 @@ pub(crate) fn change(state: &mut Balance, event: &AccountEvent) {
 
 pub(crate) struct Account;
 
+pub(crate) enum Ask {
+    Deposit(ReplyTo<u64>),
+}
+
 impl EventSourced for Account {
-    type Command = ();
+    type Command = Ask;
     type Event = AccountEvent;
     type State = Balance;
 
-    fn handle(&self, _: &Balance, (): (), _: &Scope<Self>) -> Effect<Self> {
-        Effect::none()
+    fn handle(&self, _: &Balance, Ask::Deposit(reply): Ask, _: &Scope<Self>) -> Effect<Self> {
+        Effect::persist(deposited(1)).then_reply(reply, |state: &Balance| state.cents)
     }
 
     fn apply(state: &mut Balance, event: &AccountEvent) {
