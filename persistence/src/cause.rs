@@ -84,7 +84,9 @@ impl Because {
             let Ok(length) = u16::try_from(length) else { return };
             out.push(kind);
             out.extend_from_slice(&length.to_le_bytes());
-            parts.iter().for_each(|part| out.extend_from_slice(part));
+            for part in parts {
+                out.extend_from_slice(part);
+            }
         };
         if let Some(Cause { id, sequence }) = &self.cause {
             part(CAUSE, &[&sequence.get().to_le_bytes(), id.as_str().as_bytes()]);

@@ -105,6 +105,8 @@ impl Drop for Entered {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::AssertUnwindSafe;
+
     use super::*;
 
     #[test]
@@ -121,7 +123,7 @@ mod tests {
             });
             assert_eq!(current(), Some(1));
         });
-        let panic = std::panic::catch_unwind(|| one.scope(|| panic!("on request")));
+        let panic = std::panic::catch_unwind(AssertUnwindSafe(|| one.scope(|| panic!("on request"))));
         assert!(panic.is_err() && Baggage::current().is_none());
     }
 }

@@ -47,9 +47,12 @@ const OVERWRITE: (&str, &str) = ("OMNITRON_HISTORIES", "overwrite");
 /// code.
 #[must_use = "a gate checks nothing by itself"]
 pub struct ReplayGate<E: EventSourced> {
-    restore: Option<fn(&Snapshot) -> Result<E::State, DecodeError>>,
+    restore: Option<Restore<E::State>>,
     of: PhantomData<fn() -> E>,
 }
+
+/// How a snapshot becomes a state.
+type Restore<S> = fn(&Snapshot) -> Result<S, DecodeError>;
 
 /// Why a history does not pass. Each names the file and, where there is one, the event.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +85,7 @@ pub enum GateError {
         sequence: Sequence,
         /// The type, both sides, and what to do.
         #[source]
-        reason: DecodeError,
+        reason: Box<DecodeError>,
     },
     /// `apply` panics over the event.
     #[error("{place}: `{id}` diverges at event {sequence}, {event}, over which `apply` panics: {panic}")]
@@ -333,8 +336,12 @@ impl<E: EventSourced> Run<E> {
         let Noted { name, version, fingerprint, payload, .. } = &noted;
         let stored = Stored { name, version: *version, fingerprint: *fingerprint, bytes: payload };
         let event = <E::Event as Event>::decode(stored);
-        let event =
-            event.map_err(|reason| GateError::Undecodable { place: place(), id, sequence, reason })?;
+        let event = event.map_err(|reason| GateError::Undecodable {
+            place: place(),
+            id,
+            sequence,
+            reason: Box::new(reason),
+        })?;
         catch_unwind(AssertUnwindSafe(|| E::apply(&mut self.state, &event))).map_err(|panic| {
             let (id, event, panic) = (self.id.clone(), self.event.clone(), panic_text(&*panic));
             GateError::ApplyPanicked { place: place(), id, sequence, event, panic }

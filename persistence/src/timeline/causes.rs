@@ -62,7 +62,7 @@ impl<E: EventSourced<State: Debug>> Timeline<E> {
     pub async fn causes(&mut self) -> Result<Causes, TimelineError> {
         let mut causes = Causes { links: Vec::new(), missing: None };
         let mut next = self.moment().and_then(|moment| moment.cause.clone());
-        while let Some(cause) = next {
+        while let Some(cause) = next.take() {
             let Cause { id, sequence } = cause.clone();
             let mut events = self.open()?.backend.read(&id, sequence, sequence);
             let read = if causes.links.len() < LONGEST { events.next().await } else { None };
@@ -74,7 +74,7 @@ impl<E: EventSourced<State: Debug>> Timeline<E> {
                 Ok(recorded) => Moment::of(&recorded),
                 Err(reason) => return Err(TimelineError::Unread { id, after: sequence, reason }),
             };
-            next = moment.cause.clone();
+            next.clone_from(&moment.cause);
             causes.links.push(Link { id, moment });
         }
         Ok(causes)

@@ -24,7 +24,7 @@ pub(crate) struct Draft {
     disk: Arc<dyn Disk>,
     file: Arc<dyn DiskFile>,
     /// What it is called until it is done.
-    draft: String,
+    unfinished: String,
     name: String,
     buffer: Vec<u8>,
     written: u64,
@@ -40,7 +40,7 @@ impl Draft {
             blocking(env, move || disk.create(&draft)).await?
         };
         let (env, disk, name) = (env.clone(), Arc::clone(disk), name.to_owned());
-        Ok(Self { env, disk, file, draft, name, buffer: Vec::new(), written: 0, done: false })
+        Ok(Self { env, disk, file, unfinished: draft, name, buffer: Vec::new(), written: 0, done: false })
     }
 
     /// Where the next bytes go; [`add`](Self::add) them then.
@@ -70,7 +70,7 @@ impl Draft {
     pub(crate) async fn finish(mut self) -> io::Result<u64> {
         self.write().await?;
         let (file, disk) = (Arc::clone(&self.file), Arc::clone(&self.disk));
-        let (draft, name) = (self.draft.clone(), self.name.clone());
+        let (draft, name) = (self.unfinished.clone(), self.name.clone());
         blocking(&self.env, move || {
             file.sync()?;
             disk.rename(&draft, &name)?;
@@ -87,7 +87,7 @@ impl Drop for Draft {
     fn drop(&mut self) {
         if !self.done {
             // It may have its name already, or the disk may be away: then it cannot be helped.
-            let _ = self.disk.remove(&self.draft);
+            let _ = self.disk.remove(&self.unfinished);
         }
     }
 }

@@ -108,7 +108,7 @@ impl<E: EventSourced<State: Debug>> Timeline<E> {
     {
         let file = file.as_ref();
         match file.extension().and_then(|extension| extension.to_str()) {
-            Some("html") => self.export_page_like(file, |event| as_json(event)).await,
+            Some("html") => self.export_page_like(file, as_json).await,
             Some("json") => {
                 let (disk, name) = self.folder(file).await?;
                 self.export_json_to(&disk, &name).await
@@ -216,9 +216,10 @@ impl<E: EventSourced<State: Debug>> Timeline<E> {
         // The list comes first, and the states behind it: a page holds few events, so what they lead to can wait.
         let mut sections = String::new();
         let mut state = self.base.state(&self.keeping);
-        let mut before = match first == self.base.at.plus(1) {
-            true => show::pretty_within(&state, STATE_ON_A_PAGE),
-            false => String::new(),
+        let mut before = if first == self.base.at.plus(1) {
+            show::pretty_within(&state, STATE_ON_A_PAGE)
+        } else {
+            String::new()
         };
         let mut reel = self.reel(last)?;
         while let Some(recorded) = reel.next().await? {

@@ -145,7 +145,8 @@ impl Base {
             match (codec.decode)(&snapshot) {
                 Ok(_) => found = Some(snapshot),
                 Err(reason) => {
-                    trouble = Some(format!("the one of event {} cannot be read: {reason}", snapshot.sequence))
+                    trouble =
+                        Some(format!("the one of event {} cannot be read: {reason}", snapshot.sequence));
                 }
             }
         }

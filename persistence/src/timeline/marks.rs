@@ -35,7 +35,7 @@ impl<T> Marks<T> {
     /// Whether something is to be kept at this place.
     pub(crate) fn wants(&self, at: Sequence) -> bool {
         let distance = at.get().saturating_sub(self.from.get());
-        self.most > 0 && distance > 0 && distance % self.stride == 0 && !self.kept.contains_key(&at)
+        self.most > 0 && distance > 0 && distance.is_multiple_of(self.stride) && !self.kept.contains_key(&at)
     }
 
     /// Keeps it.
@@ -47,7 +47,7 @@ impl<T> Marks<T> {
             }
             self.stride = self.stride.saturating_mul(2);
             let (from, stride) = (self.from.get(), self.stride);
-            self.kept.retain(|at, _| (at.get() - from) % stride == 0);
+            self.kept.retain(|at, _| (at.get() - from).is_multiple_of(stride));
         }
         self.kept.insert(at, thing);
     }

@@ -46,7 +46,7 @@ impl Reel {
         if self.at >= self.to {
             return Ok(None);
         }
-        if self.at.get() % EVENTS_PER_TURN == 0 {
+        if self.at.get().is_multiple_of(EVENTS_PER_TURN) {
             give_way().await;
         }
         let missing = |from: Sequence, to| TimelineError::Missing { id: self.id.clone(), from, to };

@@ -84,14 +84,12 @@ fn entity(name: &str, next: Option<ActorRef<Do>>) -> Persistent<Step> {
     Persistent::new(Step { next }).id(name)
 }
 
-#[expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as the tests do")]
 async fn until(entity: &ActorRef<Do>, events: u64) {
     while entity.ask(Do::Events).within(Duration::from_secs(20)).await.unwrap() < events {
         tokio::task::yield_now().await;
     }
 }
 
-#[expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as the tests do")]
 async fn chain(system: &ActorSystem, id: &str, sequence: u64) -> Vec<(String, u64)> {
     let mut past = system.timeline::<Step>(id).await.unwrap();
     past.rewind_to(sequence).await.unwrap();
@@ -101,7 +99,6 @@ async fn chain(system: &ActorSystem, id: &str, sequence: u64) -> Vec<(String, u6
 }
 
 async fn system() -> ActorSystem {
-    #[expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as the tests do")]
     ActorSystem::builder("causes").journal(Journal::memory()).start().await.unwrap()
 }
 

@@ -1,5 +1,7 @@
 //! Does a timeline show the state of any moment, and say when it cannot?
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as the tests do")]
+
 extern crate omnitron_persistence as omnitron;
 
 mod browser;

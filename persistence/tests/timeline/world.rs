@@ -1,5 +1,4 @@
 //! What the stories share: accounts whose states can be kept in different ways, and a pen that writes their events at times of its choice.
-#![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as the tests do")]
 
 use std::fmt::Debug;
 
@@ -147,7 +146,7 @@ impl Pen {
     }
 
     pub(crate) fn opening<E: EventSourced<State: Debug>>(&self) -> Opening<E> {
-        self.journal.timeline(&Env::tokio().unwrap(), &self.id.to_string())
+        self.journal.timeline(&Env::tokio().unwrap(), self.id.as_str())
     }
 
     pub(crate) async fn open(&self) -> Result<Timeline<Account>, TimelineError> {
