@@ -22,6 +22,7 @@ struct Step {
 
 enum Do {
     Step(String),
+    Asked(String, ReplyTo<u64>),
     /// Without an event: it only passes on.
     Pass(String),
     /// Because of something that came from elsewhere.
@@ -39,6 +40,10 @@ impl EventSourced for Step {
             Do::Step(what) => {
                 let cause = cx.cause().map(ToString::to_string).unwrap_or_default();
                 (Effect::persist(Stepped::Done { what: format!("{what} <{cause}>") }), what)
+            }
+            Do::Asked(what, reply) => {
+                let effect = Effect::persist(Stepped::Done { what: what.clone() });
+                (effect.then_reply(reply, |events: &u64| *events), what)
             }
             Do::Pass(what) => (Effect::none(), what),
             Do::Because(cause, what) => {
@@ -70,6 +75,7 @@ impl Actor for Between {
         match &*what {
             "tell" => self.next.tell(Do::Step(what)).map_err(|_| Failure::msg("full"))?,
             "send" => self.next.send(Do::Step(what)).await.map_err(|_| Failure::msg("full"))?,
+            "ask" => drop(self.next.ask(|reply| Do::Asked(what, reply)).await?),
             "pipe" => {
                 let piped = ctx.pipe_to_self(std::future::ready(()), |()| Do::Step("tell".to_owned()));
                 piped.map_err(|_| Failure::msg("full"))?;
@@ -110,7 +116,7 @@ async fn a_chain_is_followed_across_entities_and_the_actors_between_them() {
     let between = system.spawn("between", move || Between { next: next.clone() }).unwrap();
     let middle = system.spawn("b", entity("b", Some(between))).unwrap();
     let first = system.spawn("a", entity("a", Some(middle.clone()))).unwrap();
-    for (n, what) in ["tell", "send", "pipe"].into_iter().enumerate() {
+    for (n, what) in ["tell", "send", "ask", "pipe"].into_iter().enumerate() {
         first.tell(Do::Step(what.to_owned())).unwrap();
         let n = n as u64 + 1;
         until(&last, n).await;
@@ -121,12 +127,12 @@ async fn a_chain_is_followed_across_entities_and_the_actors_between_them() {
     let passing = system.spawn("pass", entity("pass", Some(last.clone()))).unwrap();
     let before = system.spawn("before", Persistent::new(Passing { next: passing })).unwrap();
     before.tell(()).unwrap();
-    until(&last, 4).await;
-    assert_eq!(chain(&system, "c", 4).await, [("before".to_owned(), 1)]);
+    until(&last, 5).await;
+    assert_eq!(chain(&system, "c", 5).await, [("before".to_owned(), 1)]);
     // And nothing clings to the actors: what comes from outside has no cause.
     last.tell(Do::Step("outside".to_owned())).unwrap();
-    until(&last, 5).await;
-    assert_eq!(chain(&system, "c", 5).await, []);
+    until(&last, 6).await;
+    assert_eq!(chain(&system, "c", 6).await, []);
     let mut past = system.timeline::<Step>("c").await.unwrap();
     past.rewind_to(1).await.unwrap();
     assert!(format!("{:?}", past.event()).contains("tell <event 1 of b>"), "{:?}", past.event());
