@@ -1,6 +1,6 @@
 //! What travels beside a message on behalf of a part above the runtime?
 //!
-//! A *baggage* is one value that nobody here looks into. It rides as a [trace](crate::trace) does, from whoever sends a message to the handler that
+//! A *baggage* is one value that nobody here looks into. It rides as a [trace] does, from whoever sends a message to the handler that
 //! gets it, and from there with all that this handler sends. Few messages have one: those that have none pay for a look at one bit of their thread.
 //!
 //! # Invariants

@@ -45,7 +45,7 @@ pub struct TraceparentError {
     pub text: String,
 }
 
-/// What the handler that runs on this thread is part of, and whether it has a [baggage](crate::baggage).
+/// What the handler that runs on this thread is part of, and whether it has a [baggage].
 #[derive(Clone, Copy)]
 struct Current {
     trace: Option<TraceContext>,
