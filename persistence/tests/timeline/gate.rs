@@ -149,6 +149,13 @@ async fn a_full_disk_leaves_no_part_of_a_history() {
     assert!(sim.contents().is_empty());
 }
 
+/// What was recorded once stays readable, as `docs/formats/histories.md` has it.
+#[test]
+fn a_history_of_the_first_version_is_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/histories");
+    assert_eq!(ReplayGate::<Account>::new().check(folder).unwrap().events, 2);
+}
+
 /// The test process of [`a_difference_that_is_meant_is_written_into_the_files`] has the variable set.
 #[test]
 #[ignore = "run by the test below, in a process of its own"]
