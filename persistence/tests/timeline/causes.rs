@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use omnitron_persistence::backend::memory::Memory;
+use omnitron_persistence::snapshot::memory::MemorySnapshots;
 use omnitron_persistence::timeline::TimeTravel;
 use omnitron_persistence::{
     Cause, Effect, EntityGateway, Event, EventSourced, Gateway, Journal, PersistenceId, Persistent, Scope,
-    Sequence, WithJournal,
+    Sequence, Slices, WithJournal,
 };
 use omnitron_runtime::{Actor, ActorRef, ActorSystem, Context, Failure, ReplyTo};
 
@@ -162,25 +164,31 @@ impl EventSourced for Passing {
 
 #[tokio::test]
 async fn a_gateway_keeps_the_cause_also_of_a_command_that_waits() {
-    let system = system().await;
+    let (backend, controls) = Memory::new(Slices::default());
+    let journal = Journal::with(backend, MemorySnapshots::new());
+    let system = ActorSystem::builder("causes").journal(journal).start().await.unwrap();
     let gateway: EntityGateway<Step> = Gateway::new(|_: &str| Persistent::new(Step { next: None }))
         .active(1)
         .start(&system, "step")
         .unwrap();
-    let first = system.spawn("a", entity("a", Some(gateway.entity("1").unwrap()))).unwrap();
-    let other = gateway.entity("2").unwrap();
-    for n in 1..=20_u64 {
-        // The other one takes the only place, so the entity leaves and comes back all the time.
-        other.tell(Do::Step("other".to_owned())).unwrap();
-        first.tell(Do::Step(n.to_string())).unwrap();
-    }
-    until(&gateway.entity("1").unwrap(), 20).await;
-    for n in 1..=20 {
-        assert_eq!(chain(&system, "step/1", n).await, [("a".to_owned(), n)]);
-    }
-    until(&other, 20).await;
-    for n in 1..=20 {
-        assert_eq!(chain(&system, "step/2", n).await, []);
+    let one = gateway.entity("1").unwrap();
+    let first = system.spawn("a", entity("a", Some(one.clone()))).unwrap();
+    first.tell(Do::Step("passed on".to_owned())).unwrap();
+    until(&one, 1).await;
+    assert_eq!(chain(&system, "step/1", 1).await, [("a".to_owned(), 1)]);
+
+    // It cannot leave before its event is durable, and the other one needs its room: what comes now has to wait.
+    controls.hold();
+    one.tell(Do::Step("held".to_owned())).unwrap();
+    gateway.entity("2").unwrap().tell(Do::Step("takes the room".to_owned())).unwrap();
+    let cause = Cause { id: PersistenceId::new("a").unwrap(), sequence: Sequence::new(1) };
+    cause.scope(|| one.tell(Do::Step("waits".to_owned()))).unwrap();
+    one.tell(Do::Step("waits without a cause".to_owned())).unwrap();
+    assert_eq!(gateway.active().await.unwrap().1, 1, "it is leaving");
+    controls.resume();
+    until(&one, 4).await;
+    for (sequence, links) in [(2, vec![]), (3, vec![("a".to_owned(), 1)]), (4, vec![])] {
+        assert_eq!(chain(&system, "step/1", sequence).await, links, "event {sequence}");
     }
     system.shutdown().await;
 }
