@@ -1,7 +1,7 @@
 //! What travels beside a message on behalf of a part above the runtime?
 //!
 //! A *baggage* is one value that nobody here looks into. It rides as a [trace] does, from whoever sends a message to the handler that
-//! gets it, and from there with all that this handler sends. Few messages have one: those that have none pay for a look at one bit of their thread.
+//! gets it, and from there with all that this handler sends. Few messages have one. Those that have none pay for a look at one bit of the process, and one of their thread once anybody had a baggage.
 //!
 //! # Invariants
 //!

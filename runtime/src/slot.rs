@@ -202,16 +202,16 @@ impl Ticket {
         Arc::new(Self { word: AtomicU64::new(0), aside: Mutex::default() })
     }
 
-    /// What the handler of the message is to have. A baggage is given once.
+    /// What the handler of the message is to have. A baggage is given once. Boxed, so that it takes no room where there is nothing.
     #[inline]
-    pub(crate) fn carried(&self) -> Option<Carried> {
+    pub(crate) fn carried(&self) -> Option<Box<Carried>> {
         if self.word().has(LOADED) { Some(self.unload()) } else { None }
     }
 
     #[cold]
-    fn unload(&self) -> Carried {
+    fn unload(&self) -> Box<Carried> {
         let mut aside = self.aside.lock();
-        Carried { trace: aside.trace, baggage: aside.baggage.take() }
+        Box::new(Carried { trace: aside.trace, baggage: aside.baggage.take() })
     }
 
     /// The message is part of this.

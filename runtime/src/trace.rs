@@ -18,6 +18,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::baggage::{self, Baggage};
 use crate::cell::Head;
@@ -45,33 +46,34 @@ pub struct TraceparentError {
     pub text: String,
 }
 
-/// What the handler that runs on this thread is part of, and whether it has a [baggage].
-#[derive(Clone, Copy)]
-struct Current {
-    trace: Option<TraceContext>,
-    carries: bool,
+thread_local! {
+    static CURRENT: Cell<Option<TraceContext>> = const { Cell::new(None) };
+    /// Whether the handler that runs on this thread has a [baggage].
+    static CARRIES: Cell<bool> = const { Cell::new(false) };
 }
 
-thread_local! {
-    static CURRENT: Cell<Current> = const { Cell::new(Current { trace: None, carries: false }) };
-}
+/// Whether anybody in this process ever had a baggage. Until then a `tell` need not look at its thread: that look made it a third slower.
+static ANYBODY: AtomicBool = AtomicBool::new(false);
 
 /// Whether what is sent now takes a baggage along.
 #[inline]
 pub(crate) fn carries() -> bool {
-    CURRENT.try_with(|current| current.get().carries).unwrap_or_default()
+    // The thread that has one set this before.
+    ANYBODY.load(Ordering::Relaxed) && CARRIES.get()
 }
 
 /// What is sent from now on takes a baggage along, or not. Returns whether it did before.
 pub(crate) fn set_carries(carries: bool) -> bool {
-    let set = |current: &Cell<Current>| current.replace(Current { carries, ..current.get() }).carries;
-    CURRENT.try_with(set).unwrap_or_default()
+    if carries && !ANYBODY.load(Ordering::Relaxed) {
+        ANYBODY.store(true, Ordering::Relaxed);
+    }
+    CARRIES.replace(carries)
 }
 
 impl TraceContext {
     /// The context of the handler that runs on this thread, or of the [`scope`](Self::scope) around the caller.
     pub fn current() -> Option<Self> {
-        CURRENT.try_with(|current| current.get().trace).ok().flatten()
+        CURRENT.try_with(Cell::get).ok().flatten()
     }
 
     /// The id of the trace: equal for everything that one cause has led to. Never 0.
@@ -96,7 +98,7 @@ impl TraceContext {
 
     /// Runs `code` as a part of this: what it sends belongs to the trace.
     pub fn scope<R>(self, code: impl FnOnce() -> R) -> R {
-        let _entered = Entered::enter_trace(self);
+        let _entered = Entered::enter(Some(self));
         code()
     }
 
@@ -155,17 +157,11 @@ fn parse(text: &str) -> Option<TraceContext> {
 }
 
 /// The context of this thread is another one until this is dropped.
-struct Entered(Current);
+struct Entered(Option<TraceContext>);
 
 impl Entered {
-    fn enter(next: Current) -> Self {
-        let nothing = Current { trace: None, carries: false };
-        Self(CURRENT.try_with(|current| current.replace(next)).unwrap_or(nothing))
-    }
-
-    /// Of the trace alone: the baggage stays.
-    fn enter_trace(trace: TraceContext) -> Self {
-        Self::enter(Current { trace: Some(trace), carries: carries() })
+    fn enter(context: Option<TraceContext>) -> Self {
+        Self(CURRENT.try_with(|current| current.replace(context)).ok().flatten())
     }
 }
 
@@ -173,6 +169,15 @@ impl Drop for Entered {
     fn drop(&mut self) {
         // A thread that is ending has no context any more.
         let _ = CURRENT.try_with(|current| current.set(self.0));
+    }
+}
+
+/// Whether this thread carries something is as it was when this is dropped.
+struct Carries(bool);
+
+impl Drop for Carries {
+    fn drop(&mut self) {
+        CARRIES.set(self.0);
     }
 }
 
@@ -187,7 +192,8 @@ pub(crate) fn scope<R>(current: Option<TraceContext>, code: impl FnOnce() -> R) 
 /// Runs `code` as a part of nothing.
 #[inline]
 pub(crate) fn outside<R>(code: impl FnOnce() -> R) -> R {
-    let _entered = Entered::enter(Current { trace: None, carries: false });
+    let _entered = Entered::enter(None);
+    let _carries = Carries(CARRIES.replace(false));
     code()
 }
 
@@ -214,8 +220,8 @@ pub(crate) struct Handling {
 
 impl Handling {
     #[cold]
-    pub(crate) fn new(carried: Carried, env: &Env, head: &Head, message_type: &'static str) -> Self {
-        let Carried { trace, baggage } = carried;
+    pub(crate) fn new(carried: Box<Carried>, env: &Env, head: &Head, message_type: &'static str) -> Self {
+        let Carried { trace, baggage } = *carried;
         let Some(cause) = trace else { return Self { context: None, span: tracing::Span::none(), baggage } };
         let context = cause.child(env);
         let span = tracing::info_span!(
