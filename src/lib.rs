@@ -50,6 +50,9 @@ mod guide {
     #[cfg(feature = "persistence")]
     #[doc = include_str!("../docs/guide/outbox.md")]
     mod outbox {}
+    #[cfg(feature = "persistence")]
+    #[doc = include_str!("../docs/guide/time-travel.md")]
+    mod time_travel {}
     #[doc = include_str!("../docs/guide/from-actix.md")]
     mod from_actix {}
     #[doc = include_str!("../docs/guide/from-kameo.md")]

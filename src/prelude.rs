@@ -3,6 +3,8 @@
 #[cfg(feature = "macros")]
 pub use omnitron_macros::actor;
 #[cfg(feature = "persistence")]
+pub use omnitron_persistence::timeline::TimeTravel;
+#[cfg(feature = "persistence")]
 pub use omnitron_persistence::{
     Durable, DurableState, Effect, Event, EventSourced, Gateway, Journal, Outbox, Persistent, Projection,
     ReadModel, Schema, Scope, Snapshots, Timestamp, WithJournal,

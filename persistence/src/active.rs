@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use omnitron_runtime::Env;
+use omnitron_runtime::{Baggage, Env};
 use parking_lot::Mutex;
 
 use crate::backend::{Append, Delete, JournalBackend};
+use crate::cause::{Because, Cause};
 use crate::effect::{Release, Step};
 use crate::error::{EffectError, panic_text};
 use crate::event::{DecodeError, EncodeError, Event};
@@ -68,22 +69,27 @@ impl<E: EventSourced> Active<E> {
         posts: Vec<Draft>,
         received: Option<Origin>,
         timestamp_ms: u64,
+        because: &Because,
     ) -> Result<Append, EffectError> {
         let (id, command) = (self.scope.id.clone(), type_name::<E::Command>());
         let last = &mut self.last_metadata;
         let mut stored = Vec::with_capacity(events.len() + posts.len() + usize::from(received.is_some()));
         let unencodable = |reason| EffectError::Unencodable { id: id.clone(), command, reason };
         for event in events {
-            stored.push(stored::event(event, E::tags(event), timestamp_ms, last).map_err(unencodable)?);
+            let tags = E::tags(event);
+            stored.push(stored::event(event, tags, timestamp_ms, because, last).map_err(unencodable)?);
         }
         for draft in posts {
             let unpostable = |reason| EffectError::Unpostable { id: id.clone(), command, reason };
             let posted = Posted::from(draft.map_err(unpostable)?);
-            stored.push(stored::event(&posted, Vec::new(), timestamp_ms, last).map_err(unencodable)?);
+            stored
+                .push(stored::event(&posted, Vec::new(), timestamp_ms, because, last).map_err(unencodable)?);
         }
         if let Some(origin) = received {
             let received = Received::from(origin);
-            stored.push(stored::event(&received, Vec::new(), timestamp_ms, last).map_err(unencodable)?);
+            stored.push(
+                stored::event(&received, Vec::new(), timestamp_ms, because, last).map_err(unencodable)?,
+            );
         }
         let Self { slice, epoch, .. } = *self;
         let append = Append { slice, epoch, id, expected: self.scope.sequence, events: stored };
@@ -107,6 +113,7 @@ impl<E: EventSourced> Active<E> {
         &mut self,
         events: &[E::Event],
         steps: Vec<Step<E>>,
+        because: Because,
     ) -> Result<Vec<Release>, EffectError> {
         for event in events {
             let sequence = self.scope.sequence.plus(1);
@@ -119,7 +126,16 @@ impl<E: EventSourced> Active<E> {
             })?;
             self.scope.sequence = sequence;
         }
-        Ok(steps.into_iter().map(|step| (step.make)(&self.state)).collect())
+        let sends = steps.iter().any(Step::sends);
+        let baggage = sends.then(|| self.caused(!events.is_empty(), because)).flatten();
+        Ok(steps.into_iter().map(|step| (step.make)(&self.state, baggage.as_ref())).collect())
+    }
+
+    /// What is sent because of the last event; without events of its own, an effect passes on what caused it.
+    fn caused(&self, has_events: bool, because: Because) -> Option<Baggage> {
+        let Scope { id, sequence, .. } = &self.scope;
+        let last = has_events.then(|| Cause { id: id.clone(), sequence: *sequence });
+        last.or(because.cause).map(Cause::into_baggage)
     }
 
     /// Takes a snapshot if one is due, now that an effect added so many events and bytes. It is saved when it is durable that it is

@@ -5,8 +5,9 @@
 
 use std::fmt;
 
-use omnitron_runtime::{ActorRef, Failure, ReplyTo, Unanswered, drop_unanswered};
+use omnitron_runtime::{ActorRef, Baggage, Failure, ReplyTo, Unanswered, drop_unanswered};
 
+use crate::cause::Cause;
 use crate::event::Event;
 use crate::event_sourced::EventSourced;
 use crate::offset::Position;
@@ -17,8 +18,8 @@ use crate::post::{self, Draft, Post, Receiver};
 /// was started.
 pub(crate) type Release = Box<dyn FnOnce(Verdict, Option<Position>) + Send>;
 
-/// Makes what is to leave of the state.
-type Make<S> = Box<dyn FnOnce(&S) -> Release + Send>;
+/// Makes what is to leave of the state. What it sends takes the baggage along.
+type Make<S> = Box<dyn FnOnce(&S, Option<&Baggage>) -> Release + Send>;
 
 /// What a command of `E` leads to. Equal are those with equal events and posts and the same steps behind them; what the steps say is seen
 /// when they are carried out, by a [`TestKit`](crate::testkit::TestKit).
@@ -34,6 +35,7 @@ pub struct Effect<E: EventSourced> {
     pub(crate) stash: Option<E::Command>,
     pub(crate) stop: bool,
     pub(crate) failure: Option<Failure>,
+    pub(crate) cause: Option<Cause>,
 }
 
 /// An answer, and where in the journal the state was that it was made of.
@@ -72,6 +74,7 @@ impl<E: EventSourced> Effect<E> {
             stash: None,
             stop: false,
             failure: None,
+            cause: None,
         }
     }
 
@@ -120,7 +123,7 @@ impl<E: EventSourced> Effect<E> {
         reply: ReplyTo<T>,
         value: impl FnOnce(&E::State) -> T + Send + 'static,
     ) -> Self {
-        self.then(Kind::Reply, move |state| {
+        self.then(Kind::Reply, move |state, _| {
             let value = value(state);
             Box::new(move |verdict, _| match verdict {
                 Verdict::Durable => reply.send(value),
@@ -137,7 +140,7 @@ impl<E: EventSourced> Effect<E> {
         reply: ReplyTo<Positioned<T>>,
         value: impl FnOnce(&E::State) -> T + Send + 'static,
     ) -> Self {
-        self.then(Kind::Reply, move |state| {
+        self.then(Kind::Reply, move |state, _| {
             let value = value(state);
             Box::new(move |verdict, position| match verdict {
                 Verdict::Durable => reply.send(Positioned { value, position }),
@@ -155,11 +158,11 @@ impl<E: EventSourced> Effect<E> {
         message: impl FnOnce(&E::State) -> M + Send + 'static,
     ) -> Self {
         let actor = actor.clone();
-        self.then(Kind::Tell, move |state| {
-            let message = message(state);
+        self.then(Kind::Tell, move |state, baggage| {
+            let (message, baggage) = (message(state), baggage.cloned());
             Box::new(move |verdict, _| {
                 if verdict == Verdict::Durable
-                    && let Err(undelivered) = actor.tell(message)
+                    && let Err(undelivered) = with(baggage.as_ref(), || actor.tell(message))
                 {
                     tracing::warn!(path = %actor.path(), reason = %undelivered.reason, "an effect was not delivered");
                 }
@@ -173,11 +176,11 @@ impl<E: EventSourced> Effect<E> {
         self,
         effect: impl FnOnce(&E::State) -> F + Send + 'static,
     ) -> Self {
-        self.then(Kind::Run, move |state| {
-            let effect = effect(state);
+        self.then(Kind::Run, move |state, baggage| {
+            let (effect, baggage) = (effect(state), baggage.cloned());
             Box::new(move |verdict, _| {
                 if verdict == Verdict::Durable {
-                    effect();
+                    with(baggage.as_ref(), effect);
                 }
             })
         })
@@ -228,6 +231,13 @@ impl<E: EventSourced> Effect<E> {
         self
     }
 
+    /// The events were caused by this one, and not by the event that the command [brought along](crate::Scope::cause) as its cause. For commands that come from elsewhere
+    /// and say in their own words what caused them.
+    pub fn caused_by(mut self, cause: Cause) -> Self {
+        self.cause = Some(cause);
+        self
+    }
+
     /// The events, in order.
     pub fn events(&self) -> &[E::Event] {
         &self.events
@@ -238,7 +248,11 @@ impl<E: EventSourced> Effect<E> {
         self.posts.iter().flatten()
     }
 
-    fn then(mut self, kind: Kind, make: impl FnOnce(&E::State) -> Release + Send + 'static) -> Self {
+    fn then(
+        mut self,
+        kind: Kind,
+        make: impl FnOnce(&E::State, Option<&Baggage>) -> Release + Send + 'static,
+    ) -> Self {
         self.steps.push(Step { kind, make: Box::new(make) });
         self
     }
@@ -250,6 +264,21 @@ impl<E: EventSourced> Effect<E> {
     fn flags(&self) -> [bool; 6] {
         let (stash, failure) = (self.stash.is_some(), self.failure.is_some());
         [self.confirmed, self.snapshot, self.unstash, stash, self.stop, failure]
+    }
+}
+
+impl<E: EventSourced> Step<E> {
+    /// Whether it may send messages.
+    pub(crate) fn sends(&self) -> bool {
+        self.kind != Kind::Reply
+    }
+}
+
+/// Runs `code` with the baggage, if there is one.
+fn with<R>(baggage: Option<&Baggage>, code: impl FnOnce() -> R) -> R {
+    match baggage {
+        Some(baggage) => baggage.scope(code),
+        None => code(),
     }
 }
 

@@ -15,12 +15,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::{Either, select};
-use omnitron_runtime::{Actor, Context, Failure, Unanswered, drop_unanswered};
+use omnitron_runtime::{Actor, Context, Failure, TraceContext, Unanswered, drop_unanswered};
 use parking_lot::Mutex;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::active::{Active, Codec};
 use crate::backend::WriteError;
+use crate::cause::{Because, Cause};
 use crate::effect::{Effect, Release};
 use crate::error::Passing;
 use crate::event_sourced::{EventSourced, Scope};
@@ -233,7 +234,8 @@ impl<E: EventSourced, M: Intake<E::Command>> Entity<E, M> {
             settings.snapshots.as_ref().filter(|_| !E::LAST_ONLY).map(|(options, _)| {
                 Arc::new(Mutex::new(Retention::new(options.clone(), snapshot, replayed)))
             });
-        let scope = Scope { id, myself: M::of_commands(ctx.myself()), now: Timestamp::default(), sequence };
+        let (myself, now) = (M::of_commands(ctx.myself()), Timestamp::default());
+        let scope = Scope { id, myself, now, sequence, cause: None };
         let backend = Arc::clone(&open.backend);
         let journal = journal.clone();
         Ok(Box::new(Active {
@@ -270,7 +272,8 @@ impl<E: EventSourced, M: Intake<E::Command>> Entity<E, M> {
         };
         let wall = ctx.env().wall();
         active.scope.now = wall.into();
-        let Effect { events, posts, steps, confirmed, snapshot, unstash, stash, stop, failure } =
+        active.scope.cause = Cause::current();
+        let Effect { events, posts, steps, confirmed, snapshot, unstash, stash, stop, failure, cause } =
             self.settings.behaviour.handle(&active.state, command, &active.scope);
         if let Some(failure) = failure {
             self.active = Some(active);
@@ -285,9 +288,11 @@ impl<E: EventSourced, M: Intake<E::Command>> Entity<E, M> {
         }
         let received = delivery.as_ref().map(Delivery::origin);
         let (timestamp_ms, posted) = (millis(wall), posts.len());
+        let cause = cause.or_else(|| active.scope.cause.take());
+        let because = Because { cause, trace: TraceContext::current() };
         let carried_out = active
-            .prepare(&events, posts, received, timestamp_ms)
-            .and_then(|append| Ok((append, active.apply(&events, steps)?)));
+            .prepare(&events, posts, received, timestamp_ms, &because)
+            .and_then(|append| Ok((append, active.apply(&events, steps, because)?)));
         let (append, mut releases) = match carried_out {
             Ok(carried_out) => carried_out,
             Err(error) => {

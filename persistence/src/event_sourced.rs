@@ -5,6 +5,7 @@ use std::fmt;
 
 use omnitron_runtime::{ActorPath, ActorRef};
 
+use crate::cause::Cause;
 use crate::effect::Effect;
 use crate::event::Event;
 use crate::id::{PersistenceId, Sequence};
@@ -105,6 +106,7 @@ pub struct Scope<E: EventSourced> {
     pub(crate) myself: ActorRef<E::Command>,
     pub(crate) now: Timestamp,
     pub(crate) sequence: Sequence,
+    pub(crate) cause: Option<Cause>,
 }
 
 impl<E: EventSourced> Scope<E> {
@@ -122,6 +124,12 @@ impl<E: EventSourced> Scope<E> {
     /// The last event that the state holds; [`Sequence::ZERO`] before the first.
     pub fn sequence(&self) -> Sequence {
         self.sequence
+    }
+
+    /// The event that caused the command, if one did: of another entity whose effect sent it, directly or through other actors. The events that the command leads to
+    /// hold it.
+    pub fn cause(&self) -> Option<&Cause> {
+        self.cause.as_ref()
     }
 
     /// The actor itself, to be handed to others.

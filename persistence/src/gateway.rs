@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use omnitron_runtime::{
-    Actor, ActorRef, ActorSystem, AskError, Context, Failure, Mailbox, Refusal, ReplyTo, Signal, Spawn,
-    SpawnError, Unanswered, drop_unanswered,
+    Actor, ActorRef, ActorSystem, AskError, Baggage, Context, Failure, Mailbox, Refusal, ReplyTo, Signal,
+    Spawn, SpawnError, Unanswered, drop_unanswered,
 };
 
 use crate::event_sourced::EventSourced;
@@ -208,7 +208,19 @@ struct Front<E: EventSourced> {
     entities: BTreeMap<Arc<str>, ActorRef<Mail<E::Command>>>,
     /// The ids of actors, by their names.
     names: BTreeMap<String, Arc<str>>,
-    waiting: BTreeMap<Arc<str>, VecDeque<Mail<E::Command>>>,
+    waiting: BTreeMap<Arc<str>, VecDeque<Waiting<Mail<E::Command>>>>,
+}
+
+/// A command that is delivered later, with what it brought along.
+struct Waiting<C> {
+    command: C,
+    baggage: Option<Baggage>,
+}
+
+impl<C> Waiting<C> {
+    fn new(command: C) -> Self {
+        Self { command, baggage: Baggage::current() }
+    }
 }
 
 impl<E: EventSourced> Front<E> {
@@ -216,10 +228,10 @@ impl<E: EventSourced> Front<E> {
         match self.roster.arrive(&id, ctx.now()) {
             Route::Deliver => self.deliver(&id, command).await,
             Route::Activate => {
-                self.activate(&id, VecDeque::from([command]), ctx).await;
+                self.activate(&id, VecDeque::from([Waiting::new(command)]), ctx).await;
                 self.let_go(ctx);
             }
-            Route::Wait => self.waiting.entry(id).or_default().push_back(command),
+            Route::Wait => self.waiting.entry(id).or_default().push_back(Waiting::new(command)),
             Route::Refuse => {
                 tracing::warn!(
                     gateway = self.prefix,
@@ -240,7 +252,7 @@ impl<E: EventSourced> Front<E> {
         if entity.is_stopped() || matches!(undelivered.reason, Refusal::Stopped) {
             // It ends by itself: what comes now is for the next one, once this one has gone.
             let waiting = self.waiting.entry(Arc::clone(id)).or_default();
-            waiting.push_back(undelivered.message);
+            waiting.push_back(Waiting::new(undelivered.message));
             self.roster.ends(id, waiting.len());
         } else {
             tracing::warn!(gateway = self.prefix, id = &**id, reason = %undelivered.reason, "an entity has no room: a command was refused");
@@ -252,7 +264,7 @@ impl<E: EventSourced> Front<E> {
     async fn activate(
         &mut self,
         id: &Arc<str>,
-        commands: VecDeque<Mail<E::Command>>,
+        commands: VecDeque<Waiting<Mail<E::Command>>>,
         ctx: &mut Context<Self>,
     ) {
         let name = name_of(id);
@@ -271,14 +283,17 @@ impl<E: EventSourced> Front<E> {
                 self.names.insert(name, Arc::clone(id));
                 self.entities.insert(Arc::clone(id), entity);
                 let mut commands = commands;
-                while let Some(command) = commands.pop_front() {
-                    self.deliver(id, command).await;
+                while let Some(Waiting { command, baggage }) = commands.pop_front() {
+                    match baggage {
+                        Some(baggage) => baggage.wrap(self.deliver(id, command)).await,
+                        None => self.deliver(id, command).await,
+                    }
                 }
             }
             Err(reason) => {
                 tracing::error!(gateway = self.prefix, id = &**id, reason, "an entity was not started");
                 self.roster.ended(id, ctx.now());
-                for command in commands {
+                for Waiting { command, .. } in commands {
                     drop_unanswered(command, Unanswered::Unavailable);
                 }
             }

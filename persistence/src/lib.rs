@@ -2,6 +2,7 @@
 
 mod active;
 pub mod backend;
+mod cause;
 pub mod conformance;
 pub mod disk;
 mod durable_state;
@@ -36,8 +37,10 @@ pub mod schema_file;
 pub mod snapshot;
 mod stored;
 pub mod testkit;
+pub mod timeline;
 mod timestamp;
 
+pub use cause::Cause;
 pub use durable_state::{Durable, DurableState};
 pub use effect::{Effect, Positioned};
 pub use entity::Entity;

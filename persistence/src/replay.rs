@@ -27,7 +27,7 @@ use crate::recovery::{Fact, Order, Recovery, RecoveryError};
 use crate::stored;
 
 /// After so many events others have their turn.
-const EVENTS_PER_TURN: u64 = 256;
+pub(crate) const EVENTS_PER_TURN: u64 = 256;
 /// After so long without an answer the others have their turn, and this is tried again later.
 const SILENCE: Duration = Duration::from_secs(30);
 /// After so many events the log says how far a recovery is.
@@ -253,7 +253,7 @@ fn failed(recovery: &Recovery, id: &PersistenceId, error: ReadError) -> Trouble 
 }
 
 /// Gives way to others once.
-async fn give_way() {
+pub(crate) async fn give_way() {
     let mut gave = false;
     poll_fn(|cx| {
         if std::mem::replace(&mut gave, true) {

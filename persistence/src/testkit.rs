@@ -3,7 +3,11 @@
 //! A [`TestKit`] runs the actor itself, over a journal in memory, in a simulation of its own: what it shows was encoded, stored
 //! and read back.
 
+mod gate;
+
 use std::fmt;
+
+pub use self::gate::{GateError, GateFailures, Passed, ReplayGate};
 
 use futures_util::{FutureExt, StreamExt};
 use omnitron_runtime::testkit::Single;
@@ -11,6 +15,7 @@ use omnitron_runtime::{AskError, Failure, ReplyTo};
 
 use crate::backend::memory::Memory;
 use crate::backend::{Append, JournalBackend};
+use crate::cause::Because;
 use crate::entity::Entity;
 use crate::event_sourced::{EventSourced, Scope};
 use crate::id::{PersistenceId, Sequence, Slices};
@@ -87,7 +92,9 @@ impl<E: EventSourced> TestKit<E> {
     pub fn given(behaviour: E, events: impl IntoIterator<Item = E::Event>) -> Self {
         let (backend, _) = Memory::new(Slices::default());
         let id = PersistenceId::new(ID).expect("it is short and legal");
-        let events = events.into_iter().map(|event| stored::event(&event, E::tags(&event), 0, &mut None));
+        let events = events
+            .into_iter()
+            .map(|event| stored::event(&event, E::tags(&event), 0, &Because::default(), &mut None));
         let events = events.collect::<Result<Vec<_>, _>>().unwrap_or_else(|error| panic!("{error}"));
         let seen = Sequence::new(events.len() as u64);
         let slice = id.slice(backend.slices());
@@ -150,7 +157,13 @@ impl<E: EventSourced> TestKit<E> {
     /// The scope of a command, for a test that calls `handle` by itself to compare effects.
     pub fn scope(&self) -> Scope<E> {
         let now = self.single.sim().env().wall().into();
-        Scope { id: self.id.clone(), myself: self.single.myself().clone(), now, sequence: self.seen }
+        Scope {
+            id: self.id.clone(),
+            myself: self.single.myself().clone(),
+            now,
+            sequence: self.seen,
+            cause: None,
+        }
     }
 
     fn new_events(&mut self) -> Vec<E::Event> {

@@ -161,7 +161,6 @@ async fn work<A: Actor>(
     chain::handle_for(None);
     let env = &cell.head().core.env;
     let is_simulated = env.is_simulated();
-    let traces = cell.head().core.traces;
     let mut chained = false;
     let mut pace = Pace::default();
     let mut since_told = 0;
@@ -212,7 +211,7 @@ async fn work<A: Actor>(
         }
         let Some(envelope) = &mut next else { continue };
         pace.step();
-        let cause = if traces { envelope.ticket.as_ref().and_then(|ticket| ticket.trace()) } else { None };
+        let carried = envelope.ticket.as_ref().and_then(|ticket| ticket.carried());
         if envelope.ticket.is_some() || chained {
             match envelope.ticket.take().map_or(Claim::Granted(None), |ticket| ticket.claim()) {
                 Claim::Granted(above) => {
@@ -235,11 +234,11 @@ async fn work<A: Actor>(
         // The one in hand as well: while its handler awaits it still counts against the capacity.
         let left = ctx.batch.len() + 1;
         let Some(Envelope { message, .. }) = next else { continue };
-        let exit = match cause {
+        let exit = match carried {
             None => run(cell, limits, left, &mut dozes, pin!(actor.receive(message, ctx))).await,
             // Boxed, so that it takes no room where nothing is traced.
-            Some(cause) => {
-                let handling = Handling::new(cause, env, cell.head(), type_name::<A::Msg>());
+            Some(carried) => {
+                let handling = Handling::new(carried, env, cell.head(), type_name::<A::Msg>());
                 let mut hook = Box::pin(handling.around(actor.receive(message, ctx)));
                 run(cell, limits, left, &mut dozes, hook.as_mut()).await
             }

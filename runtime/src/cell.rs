@@ -18,6 +18,7 @@ use std::task::Context;
 
 use tokio::sync::oneshot;
 
+use crate::baggage::Baggage;
 use crate::context::Doing;
 use crate::dead_letters::Reason;
 use crate::error::Refusal;
@@ -32,6 +33,7 @@ use crate::path::ActorPath;
 use crate::reply::Ticket;
 use crate::sync;
 use crate::system::{Core, ID_BITS};
+use crate::trace;
 use crate::watch::Watchers;
 
 /// A message in a mailbox, with the ticket of the question it asks, if it asks one.
@@ -48,12 +50,18 @@ impl<M> Envelope<M> {
     /// The same, as a part of what its sender is part of, where that is to be known.
     pub(crate) fn with_trace(mut self, core: &Core) -> Self {
         if let Some(trace) = core.trace_for_message() {
-            match &self.ticket {
-                Some(ticket) => ticket.set_trace(trace),
-                None => self.ticket = Some(Ticket::traced(trace)),
-            }
+            self.ticket.get_or_insert_with(Ticket::carrier).set_trace(trace);
         }
         self
+    }
+
+    /// The same, with the trace and the baggage of its sender.
+    pub(crate) fn loaded(self, core: &Core) -> Self {
+        let mut envelope = self.with_trace(core);
+        if let Some(baggage) = Baggage::current() {
+            envelope.ticket.get_or_insert_with(Ticket::carrier).set_baggage(baggage);
+        }
+        envelope
     }
 }
 
@@ -321,7 +329,8 @@ impl<M: Send + 'static> Cell<M> {
     #[expect(clippy::inline_always, reason = "measured: see `Inbox::push_now`")]
     #[inline(always)]
     pub(crate) fn deliver_now(&self, envelope: Envelope<M>) -> Result<(), Envelope<M>> {
-        if self.head().core.is_open() { self.inbox.push_now(envelope) } else { Err(envelope) }
+        let short = self.head().core.is_open() && !trace::carries();
+        if short { self.inbox.push_now(envelope) } else { Err(envelope) }
     }
 
     /// Puts a message in, or gives it back. Never waits.
@@ -338,7 +347,7 @@ impl<M: Send + 'static> Cell<M> {
         if let Err(reason) = self.head().core.admits() {
             return Err((envelope, reason));
         }
-        let envelope = envelope.with_trace(&self.head().core);
+        let envelope = envelope.loaded(&self.head().core);
         self.settle(self.inbox.push(self.rank(&envelope.message), envelope))
     }
 
@@ -352,7 +361,7 @@ impl<M: Send + 'static> Cell<M> {
         if let Err(reason) = self.head().core.admits() {
             return Err((envelope, reason));
         }
-        let envelope = envelope.with_trace(&self.head().core);
+        let envelope = envelope.loaded(&self.head().core);
         match self.inbox.offer(self.rank(&envelope.message), envelope, cx) {
             Offered::Waits(number) => Ok(Some(number)),
             Offered::Settled(pushed) => self.settle(pushed).map(|()| None),

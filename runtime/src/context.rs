@@ -13,6 +13,7 @@ use futures_util::future::{AbortHandle, Abortable};
 
 use crate::actor::Actor;
 use crate::actor_ref::ActorRef;
+use crate::baggage::{self, Baggage};
 use crate::cell::{AnyCell, Cell, Control, Envelope, Watcher};
 use crate::dead_letters::Reason;
 use crate::env::Env;
@@ -356,7 +357,7 @@ impl<A: Actor> Context<A> {
         }
         let cell = self.cell().clone();
         let env = cell.head().core.env.clone();
-        let trace = TraceContext::current();
+        let (trace, baggage) = (TraceContext::current(), Baggage::current());
         let mut work = Box::pin(trace::carried(trace, future));
         env.spawn(|| format!("{} {what}", self.path()), async move {
             let ended = {
@@ -364,7 +365,7 @@ impl<A: Actor> Context<A> {
                 Abortable::new(polled, registration).await
             };
             match ended {
-                Ok(output) => trace::scope(trace, || done(output)),
+                Ok(output) => baggage::scope(baggage.as_ref(), || trace::scope(trace, || done(output))),
                 Err(_) => drop(done),
             }
             // Marks it as done, so that the actor forgets it.
@@ -400,7 +401,7 @@ impl<M: Send + 'static> Room<M> {
             }
         };
         let Some(cell) = self.cell.take() else { return };
-        let envelope = Envelope { message, ticket: None }.with_trace(&cell.head().core);
+        let envelope = Envelope { message, ticket: None }.loaded(&cell.head().core);
         if let Err(envelope) = cell.inbox.fulfil(rank, envelope, true) {
             cell.bury(envelope, Reason::Piped);
         }

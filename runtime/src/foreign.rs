@@ -124,7 +124,7 @@ impl<M: Send + 'static> Foreign<M> for Arc<Cell<M>> {
         let mut reserved = Reserved(Some(self));
         let rank = self.rank(&message);
         reserved.0 = None;
-        let envelope = Envelope { message, ticket: None }.with_trace(&self.head().core);
+        let envelope = Envelope { message, ticket: None }.loaded(&self.head().core);
         if let Err(envelope) = self.inbox.fulfil(rank, envelope, false) {
             self.bury(envelope, Reason::Stopped);
         }

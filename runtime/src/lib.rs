@@ -5,6 +5,7 @@
 mod actor;
 mod actor_ref;
 mod ask;
+mod baggage;
 mod beat;
 mod body;
 mod cell;
@@ -66,6 +67,7 @@ mod wheel;
 pub use crate::actor::{Actor, Signal};
 pub use crate::actor_ref::{ActorRef, Sending, Stopping};
 pub use crate::ask::{Ask, TryAsk};
+pub use crate::baggage::Baggage;
 pub use crate::concurrent::{Concurrent, ConcurrentActor, ConcurrentContext, Crew};
 pub use crate::context::Context;
 #[cfg(feature = "cron")]

@@ -23,11 +23,12 @@ mod word;
 
 use std::task::{Context, Poll, Waker};
 
+use crate::baggage::Baggage;
 use crate::chain::{Asker, Link};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Weak};
-use crate::trace::TraceContext;
+use crate::trace::{Carried, TraceContext};
 pub(crate) use word::Loss;
-use word::{CHAINED, Phase, TRACED, WAITS, Word};
+use word::{CHAINED, LOADED, Phase, WAITS, Word};
 
 /// Where the reply of type `T` will lie, and what its `owner` keeps beside it.
 pub(crate) struct Slot<T, H> {
@@ -54,6 +55,7 @@ struct Aside {
     armed: u64,
     chain: Option<std::sync::Arc<Link>>,
     trace: Option<TraceContext>,
+    baggage: Option<Baggage>,
 }
 
 /// One question of many that a ticket serves, seen from outside. Keeps nobody from using the slot again.
@@ -102,13 +104,13 @@ impl<T, H> Slot<T, H> {
         let before = self.ticket.word();
         debug_assert!(!before.is_open(), "a slot in use is never opened again");
         let mut word = before.next();
-        if chain.is_some() || before.has(CHAINED | TRACED) {
+        if chain.is_some() || before.has(CHAINED | LOADED) {
             if chain.is_some() {
                 word = word.with(CHAINED);
             }
             let mut aside = self.ticket.aside.lock();
             aside.trace = None;
-            let old = std::mem::replace(&mut aside.chain, chain);
+            let old = (aside.baggage.take(), std::mem::replace(&mut aside.chain, chain));
             drop(aside);
             drop(old);
         }
@@ -195,21 +197,34 @@ impl<T, H> Slot<T, H> {
 }
 
 impl Ticket {
-    /// A ticket for a message that asks nothing: it only carries a trace.
-    pub(crate) fn traced(trace: TraceContext) -> Arc<Self> {
-        let aside = Aside { trace: Some(trace), ..Aside::default() };
-        Arc::new(Self { word: AtomicU64::new(TRACED), aside: Mutex::new(aside) })
+    /// A ticket for a message that asks nothing: it only carries.
+    pub(crate) fn carrier() -> Arc<Self> {
+        Arc::new(Self { word: AtomicU64::new(0), aside: Mutex::default() })
     }
 
-    /// What the message is part of.
-    pub(crate) fn trace(&self) -> Option<TraceContext> {
-        if self.word().has(TRACED) { self.aside.lock().trace } else { None }
+    /// What the handler of the message is to have. A baggage is given once. Boxed, so that it takes no room where there is nothing.
+    #[inline]
+    pub(crate) fn carried(&self) -> Option<Box<Carried>> {
+        if self.word().has(LOADED) { Some(self.unload()) } else { None }
+    }
+
+    #[cold]
+    fn unload(&self) -> Box<Carried> {
+        let mut aside = self.aside.lock();
+        Box::new(Carried { trace: aside.trace, baggage: aside.baggage.take() })
     }
 
     /// The message is part of this.
     pub(crate) fn set_trace(&self, trace: TraceContext) {
         self.aside.lock().trace = Some(trace);
-        self.word.fetch_or(TRACED, Ordering::Release);
+        self.word.fetch_or(LOADED, Ordering::Release);
+    }
+
+    /// The message takes this along.
+    pub(crate) fn set_baggage(&self, baggage: Baggage) {
+        let old = self.aside.lock().baggage.replace(baggage);
+        self.word.fetch_or(LOADED, Ordering::Release);
+        drop(old);
     }
 
     /// Whether somebody waits for an answer.

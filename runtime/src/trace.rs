@@ -18,7 +18,9 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::baggage::{self, Baggage};
 use crate::cell::Head;
 use crate::env::Env;
 
@@ -46,6 +48,26 @@ pub struct TraceparentError {
 
 thread_local! {
     static CURRENT: Cell<Option<TraceContext>> = const { Cell::new(None) };
+    /// Whether the handler that runs on this thread has a [baggage].
+    static CARRIES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether anybody in this process ever had a baggage. Until then a `tell` need not look at its thread: that look made it a third slower.
+static ANYBODY: AtomicBool = AtomicBool::new(false);
+
+/// Whether what is sent now takes a baggage along.
+#[inline]
+pub(crate) fn carries() -> bool {
+    // The thread that has one set this before.
+    ANYBODY.load(Ordering::Relaxed) && CARRIES.get()
+}
+
+/// What is sent from now on takes a baggage along, or not. Returns whether it did before.
+pub(crate) fn set_carries(carries: bool) -> bool {
+    if carries && !ANYBODY.load(Ordering::Relaxed) {
+        ANYBODY.store(true, Ordering::Relaxed);
+    }
+    CARRIES.replace(carries)
 }
 
 impl TraceContext {
@@ -150,6 +172,15 @@ impl Drop for Entered {
     }
 }
 
+/// Whether this thread carries something is as it was when this is dropped.
+struct Carries(bool);
+
+impl Drop for Carries {
+    fn drop(&mut self) {
+        CARRIES.set(self.0);
+    }
+}
+
 /// Runs `code` as a part of what is `current`.
 pub(crate) fn scope<R>(current: Option<TraceContext>, code: impl FnOnce() -> R) -> R {
     match current {
@@ -162,6 +193,7 @@ pub(crate) fn scope<R>(current: Option<TraceContext>, code: impl FnOnce() -> R) 
 #[inline]
 pub(crate) fn outside<R>(code: impl FnOnce() -> R) -> R {
     let _entered = Entered::enter(None);
+    let _carries = Carries(CARRIES.replace(false));
     code()
 }
 
@@ -173,15 +205,24 @@ pub(crate) async fn carried<F: Future>(current: Option<TraceContext>, future: F)
     poll_fn(|cx| context.scope(|| span.in_scope(|| future.as_mut().poll(cx)))).await
 }
 
-/// The context and the span that the handler of one message runs in.
+/// What lies beside one message for its handler.
+pub(crate) struct Carried {
+    pub(crate) trace: Option<TraceContext>,
+    pub(crate) baggage: Option<Baggage>,
+}
+
+/// The context, the span and the baggage that the handler of one message runs with.
 pub(crate) struct Handling {
-    context: TraceContext,
+    context: Option<TraceContext>,
     span: tracing::Span,
+    baggage: Option<Baggage>,
 }
 
 impl Handling {
     #[cold]
-    pub(crate) fn new(cause: TraceContext, env: &Env, head: &Head, message_type: &'static str) -> Self {
+    pub(crate) fn new(carried: Box<Carried>, env: &Env, head: &Head, message_type: &'static str) -> Self {
+        let Carried { trace, baggage } = *carried;
+        let Some(cause) = trace else { return Self { context: None, span: tracing::Span::none(), baggage } };
         let context = cause.child(env);
         let span = tracing::info_span!(
             "message",
@@ -191,13 +232,18 @@ impl Handling {
             span_id = format_args!("{:016x}", context.span),
             parent_id = format_args!("{:016x}", cause.span),
         );
-        Self { context, span }
+        Self { context: Some(context), span, baggage }
     }
 
     /// Runs a handler as a part of this, whenever it is polled.
     pub(crate) async fn around<F: Future>(self, hook: F) -> F::Output {
         let mut hook = pin!(hook);
-        poll_fn(|cx| self.context.scope(|| self.span.in_scope(|| hook.as_mut().poll(cx)))).await
+        let Self { context, span, baggage } = self;
+        poll_fn(|cx| {
+            let poll = || scope(context, || span.in_scope(|| hook.as_mut().poll(cx)));
+            baggage::scope(baggage.as_ref(), poll)
+        })
+        .await
     }
 }
 

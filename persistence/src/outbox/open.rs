@@ -13,6 +13,7 @@ use super::postman::Settings;
 use super::reading::{Batch, Line};
 use super::route::Congested;
 use super::sorting::Sorting;
+use crate::cause::Cause;
 use crate::intake::Delivery;
 use crate::journal::Reader;
 use crate::marks::Origin;
@@ -89,7 +90,8 @@ impl Open {
                 receiver.split_once('/').and_then(|(gateway, id)| Some((settings.routes.get(gateway)?, id)));
             match route {
                 Some((route, id)) if route.takes(item.post.name()) => {
-                    if let Err(Congested) = route.send(id, &item.post, delivery) {
+                    let cause = Cause { id: item.from.clone(), sequence: item.sequence };
+                    if let Err(Congested) = cause.scope(|| route.send(id, &item.post, delivery)) {
                         self.sorting.unsent(&receiver, item.position);
                         self.is_congested = true;
                         break;

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use omnitron_persistence::backend::memory::Failure;
 use omnitron_persistence::snapshot::SnapshotStore;
-use omnitron_persistence::{Follow, ForgetError, Forgotten, Journal, Sequence};
+use omnitron_persistence::{Follow, ForgetError, Forgotten, Journal, Sequence, TimeTravel};
 
-use crate::world::{World, id};
+use crate::world::{Notebook, World, id};
 
 #[test]
 fn it_has_no_state_no_events_and_no_snapshots_and_its_sequences_go_on() {
@@ -122,4 +122,21 @@ fn a_snapshot_that_could_not_be_deleted_does_not_bring_it_back() {
     // As a crash before its deletion would leave it.
     world.sim.block_on(world.snapshots.save(old)).unwrap();
     assert_eq!(world.read("a"), [0_u64; 0]);
+}
+
+#[test]
+fn a_timeline_begins_where_it_was_forgotten() {
+    let mut world = World::new(1);
+    world.write("a", 1);
+    world.stop("a");
+    world.forget("a").unwrap();
+    world.write("a", 2);
+    world.write("a", 3);
+    let past = world.system.timeline::<Notebook>("a");
+    let mut past = world.sim.block_on(past.into_future()).unwrap();
+    assert_eq!(past.state().numbers, [2, 3]);
+    while world.sim.block_on(past.step_back()).unwrap() {}
+    assert_eq!(past.state().numbers, [0_u64; 0]);
+    assert_eq!(past.moment().map(|moment| moment.sequence), Some(Sequence::new(2)), "the mark");
+    assert!(past.event().is_none());
 }

@@ -48,8 +48,8 @@ pub(crate) enum Loss {
 pub(super) const WAITS: u64 = 1 << 4;
 /// Handlers wait for the question: they are named aside.
 pub(super) const CHAINED: u64 = 1 << 5;
-/// The message is part of a trace, which lies aside.
-pub(super) const TRACED: u64 = 1 << 6;
+/// The message carries a trace or a baggage, which lie aside.
+pub(super) const LOADED: u64 = 1 << 6;
 
 const PHASE: u64 = 0b1111;
 const NUMBER: u32 = 8;
@@ -139,20 +139,20 @@ mod tests {
 
     #[test]
     fn a_phase_comes_out_as_it_went_in_and_leaves_number_and_flags_alone() {
-        let word = Word::default().next().next().with(WAITS | TRACED);
+        let word = Word::default().next().next().with(WAITS | LOADED);
         for phase in PHASES {
             let there = word.in_phase(phase);
             assert_eq!(there.phase(), phase);
             assert_eq!(there.number(), 2);
-            assert!(there.has(WAITS) && there.has(TRACED) && !there.has(CHAINED));
+            assert!(there.has(WAITS) && there.has(LOADED) && !there.has(CHAINED));
         }
         assert_eq!(PHASES.into_iter().filter(|phase| word.in_phase(*phase).is_open()).count(), 2);
     }
 
     #[test]
     fn the_next_question_is_queued_has_another_number_and_no_flags() {
-        let word = Word::default().with(WAITS | CHAINED | TRACED).in_phase(Phase::Left).next();
+        let word = Word::default().with(WAITS | CHAINED | LOADED).in_phase(Phase::Left).next();
         assert_eq!((word.phase(), word.number()), (Phase::Queued, 1));
-        assert!(!word.has(WAITS | CHAINED | TRACED));
+        assert!(!word.has(WAITS | CHAINED | LOADED));
     }
 }
