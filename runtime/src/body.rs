@@ -238,7 +238,7 @@ async fn work<A: Actor>(
             None => run(cell, limits, left, &mut dozes, pin!(actor.receive(message, ctx))).await,
             // Boxed, so that it takes no room where nothing is traced.
             Some(carried) => {
-                let handling = Handling::new(carried, env, cell.head(), type_name::<A::Msg>());
+                let handling = Handling::new(*carried, env, cell.head(), type_name::<A::Msg>());
                 let mut hook = Box::pin(handling.around(actor.receive(message, ctx)));
                 run(cell, limits, left, &mut dozes, hook.as_mut()).await
             }

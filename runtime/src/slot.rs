@@ -205,13 +205,13 @@ impl Ticket {
     /// What the handler of the message is to have. A baggage is given once. Boxed, so that it takes no room where there is nothing.
     #[inline]
     pub(crate) fn carried(&self) -> Option<Box<Carried>> {
-        if self.word().has(LOADED) { Some(self.unload()) } else { None }
+        if self.word().has(LOADED) { Some(Box::new(self.unload())) } else { None }
     }
 
     #[cold]
-    fn unload(&self) -> Box<Carried> {
+    fn unload(&self) -> Carried {
         let mut aside = self.aside.lock();
-        Box::new(Carried { trace: aside.trace, baggage: aside.baggage.take() })
+        Carried { trace: aside.trace, baggage: aside.baggage.take() }
     }
 
     /// The message is part of this.

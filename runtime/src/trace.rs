@@ -220,8 +220,8 @@ pub(crate) struct Handling {
 
 impl Handling {
     #[cold]
-    pub(crate) fn new(carried: Box<Carried>, env: &Env, head: &Head, message_type: &'static str) -> Self {
-        let Carried { trace, baggage } = *carried;
+    pub(crate) fn new(carried: Carried, env: &Env, head: &Head, message_type: &'static str) -> Self {
+        let Carried { trace, baggage } = carried;
         let Some(cause) = trace else { return Self { context: None, span: tracing::Span::none(), baggage } };
         let context = cause.child(env);
         let span = tracing::info_span!(
