@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use omnitron_persistence::backend::memory::Failure;
 use omnitron_persistence::snapshot::SnapshotStore;
-use omnitron_persistence::{Follow, ForgetError, Forgotten, Journal, Sequence, TimeTravel};
+use omnitron_persistence::timeline::TimeTravel;
+use omnitron_persistence::{Follow, ForgetError, Forgotten, Journal, Sequence};
 
 use crate::world::{Notebook, World, id};
 
