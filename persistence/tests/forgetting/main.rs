@@ -135,6 +135,7 @@ fn a_timeline_begins_where_it_was_forgotten() {
     world.write("a", 3);
     let past = world.system.timeline::<Notebook>("a");
     let mut past = world.sim.block_on(past.into_future()).unwrap();
+    world.sim.block_on(past.to_end()).unwrap();
     assert_eq!(past.state().numbers, [2, 3]);
     while world.sim.block_on(past.step_back()).unwrap() {}
     assert_eq!(past.state().numbers, [0_u64; 0]);
