@@ -43,6 +43,27 @@ fn a_receiver_that_fails_holds_up_itself_alone_and_goes_on_when_it_is_well() {
 }
 
 #[test]
+fn a_post_that_fails_again_and_again_uses_up_no_restarts_and_stops_nobody() {
+    let world = World::new(1);
+    world.office.refuse("a", 1, true);
+    world.office.frighten("c", 1);
+    let offices = world.offices();
+    let eager = Outbox::new("post").deliver(&offices, Command::Get);
+    let outbox = world.start(eager.retry(Duration::from_millis(100), Duration::from_millis(200)));
+    world.write(&offices, "a", "b", 2);
+    world.write(&offices, "c", "d", 2);
+    world.later(120);
+    let blocked = world.status(&outbox).blocked;
+    assert!(blocked.iter().all(|blocked| blocked.attempts > 400), "{blocked:?}");
+    assert!(blocked[1].reason.contains("its command panicked: a frightening letter"), "{blocked:?}");
+    assert_eq!(world.system.stats().restarts, 0);
+    world.write(&offices, "e", "b", 1);
+    assert_eq!(world.got(&offices, "b"), [], "its receiver takes them in order");
+    world.tell(&offices, "b", Command::Write("x".to_owned(), 1));
+    assert_eq!(world.got(&offices, "x"), [("b".to_owned(), 1)], "it handles what is not posted");
+}
+
+#[test]
 fn a_post_that_is_given_up_is_recorded_and_what_is_behind_it_arrives() {
     let world = World::new(1);
     world.office.refuse("a", 2, true);
