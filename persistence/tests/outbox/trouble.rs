@@ -81,14 +81,39 @@ fn a_post_that_is_given_up_is_recorded_and_what_is_behind_it_arrives() {
     assert_eq!(world.now(async move { skip.skip(("office", "b")).await.unwrap() }), None);
     assert_eq!(world.now(async move { list.skipped().await.unwrap() }), (1, vec![skipped]));
 
-    // It is not tried again after a crash, although the offset may be before it.
+    // Nothing behind this one says that it is past.
+    world.office.refuse("a", 6, true);
+    world.write(&offices, "a", "b", 1);
+    world.later(5);
+    let skip = outbox.clone();
+    assert!(world.now(async move { skip.skip(("office", "b")).await.unwrap() }).is_some());
+
+    // None is tried again after a crash, although the offset may be before it.
     let world = world.crash();
     world.office.refuse("a", 2, false);
+    world.office.refuse("a", 6, false);
     let offices = world.offices();
     let outbox = world.outbox(&offices);
     world.write(&offices, "a", "b", 1);
-    assert_eq!(world.numbers(&offices, "b", "a"), [1, 3, 4, 5, 6]);
-    assert_eq!(world.now(async move { outbox.skipped().await.unwrap() }).0, 1);
+    assert_eq!(world.numbers(&offices, "b", "a"), [1, 3, 4, 5, 7]);
+    assert_eq!(world.now(async move { outbox.skipped().await.unwrap() }).0, 2);
+}
+
+#[test]
+fn a_receiver_whose_append_failed_or_may_have_happened_gets_it_again() {
+    for failure in [Failure::Refused, Failure::UnknownLost, Failure::UnknownKept] {
+        // With one slice, whose owner is known, the next append is that of the receiver.
+        let world = World::with_slices(1, 1);
+        let offices = world.offices();
+        world.write(&offices, "a", "b", 2);
+        assert_eq!(world.got(&offices, "b"), []);
+        world.controls.fail_next(failure);
+        let outbox = world.outbox(&offices);
+        assert!(world.numbers(&offices, "b", "a").len() < 3);
+        world.later(5);
+        assert_eq!(world.numbers(&offices, "b", "a"), [1, 2]);
+        assert_eq!(world.status(&outbox).blocked_count, 0);
+    }
 }
 
 #[test]
