@@ -20,6 +20,8 @@ use crate::offset::{Offset, Position};
 
 /// After so many sends others have their turn.
 pub(super) const SENDS_PER_TURN: usize = 128;
+/// After so many posts the offset is stored, whatever the time.
+pub(super) const POSTS_PER_MARK: u64 = 8_192;
 
 /// What it does while it can read the journal.
 pub(super) struct Open {
@@ -38,6 +40,8 @@ pub(super) struct Open {
     pub(super) stored: Offset,
     /// How many posts were done when the offset was stored last.
     pub(super) done_then: u64,
+    /// The last attempt to store it failed: the next tick tries again, and nobody before.
+    pub(super) is_unstored: bool,
     pub(super) hands: Vec<Answer>,
 }
 
@@ -63,8 +67,14 @@ impl Open {
             is_storing: false,
             stored: from,
             done_then: 0,
+            is_unstored: false,
             hands: Vec::new(),
         }
+    }
+
+    /// Whether so much is done since the offset was stored that it is to be stored again.
+    pub(super) fn is_far(&self) -> bool {
+        !self.is_unstored && self.sorting.count().1 - self.done_then >= POSTS_PER_MARK
     }
 
     /// Sends what is to be sent, up to so many. How many that were.

@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use super::answers::Answers;
 use super::item::{Item, Limits, Ranges};
 use super::ledger::{Entry, Memory, Note, Skipped};
-use super::open::{Open, SENDS_PER_TURN};
+use super::open::{Open, POSTS_PER_MARK, SENDS_PER_TURN};
 use super::reading::{self, Batch, Line, Unread};
 use super::route::Route;
 use super::status::{self, Doing, OutboxStatus};
@@ -35,8 +35,6 @@ use crate::projection::chain;
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 /// How often it looks at what is late, and stores how far it is.
 const TICK: Duration = Duration::from_secs(1);
-/// After so many posts the offset is stored, whatever the time.
-const POSTS_PER_MARK: u64 = 8_192;
 /// How long a gateway without room is left alone.
 const CONGESTED: Duration = Duration::from_millis(5);
 /// How many receivers read again at once.
@@ -133,7 +131,7 @@ impl Postman {
         }
         self.read_on(ctx)?;
         self.read_again(ctx)?;
-        if self.open.as_ref().is_some_and(|open| open.sorting.count().1 - open.done_then >= POSTS_PER_MARK) {
+        if self.open.as_ref().is_some_and(Open::is_far) {
             self.store(ctx)?;
         }
         self.tell_those_who_wait();
@@ -246,7 +244,8 @@ impl Postman {
         let passed: u64 =
             offset.iter().map(|(slice, at)| at.get().saturating_sub(open.stored.of(slice).get())).sum();
         // What it stores itself is an event, and no reason to store again.
-        if (done == open.done_then && passed < POSTS_PER_MARK) || passed == 0 {
+        let is_new = done != open.done_then || open.is_unstored || passed >= POSTS_PER_MARK;
+        if !is_new || passed == 0 {
             return Ok(());
         }
         (open.is_storing, open.done_then) = (true, done);
@@ -289,10 +288,8 @@ impl Postman {
                     offset.iter().for_each(|(slice, ordinal)| open.reader.passed(slice, ordinal));
                     open.skipped.retain(|position| !offset.covers(*position));
                     open.stored = offset;
-                } else {
-                    // The next tick tries again.
-                    open.done_then = 0;
                 }
+                open.is_unstored = !is_stored;
             }
             Come::Skipped(receiver, position, recorded, reply) => match recorded {
                 Ok(entry) => {
