@@ -28,8 +28,7 @@ pub(super) struct Open {
     pub(super) identity: u64,
     pub(super) sorting: Sorting,
     pub(super) answers: Arc<Answers>,
-    /// `None` while it is waited for.
-    pub(super) line: Option<Line>,
+    pub(super) line: Line,
     pub(super) reader: Arc<Reader>,
     /// Posts that were given up, and are read again.
     pub(super) skipped: BTreeSet<Position>,
@@ -51,15 +50,15 @@ impl Open {
         limits: Limits,
         from: Offset,
         line: Line,
-        reader: Arc<Reader>,
+        (reader, answers): (Arc<Reader>, Arc<Answers>),
         skipped: &[Entry],
     ) -> Self {
         let skipped = skipped.iter().map(Entry::position);
         Self {
             identity: from.journal(),
             sorting: Sorting::new(limits, &from),
-            answers: Arc::default(),
-            line: Some(line),
+            answers,
+            line,
             reader,
             skipped: skipped.filter(|position| !from.covers(*position)).collect(),
             fetches: 0,

@@ -231,3 +231,23 @@ fn more_receivers_that_are_away_than_fit_into_memory_get_everything_in_the_end()
     }
     assert_eq!(world.status(&outbox).waiting, 0);
 }
+
+#[test]
+fn an_outbox_whose_system_shuts_down_keeps_nobody_busy() {
+    let world = World::new(1);
+    let offices = world.offices();
+    let _outbox = world.outbox(&offices);
+    // More than it stores its offset after.
+    for _ in 0..18 {
+        world.write(&offices, "a", "b", 500);
+    }
+    assert_eq!(world.got(&offices, "b").len(), 9_000);
+    let system = world.system.clone();
+    let (tell, mut told) = tokio::sync::oneshot::channel();
+    world.sim.env().spawn(|| "end".to_owned(), async move { drop(tell.send(system.shutdown().await)) });
+    let seconds = (0..60).position(|_| {
+        world.later(1);
+        told.try_recv().is_ok()
+    });
+    assert!(seconds.is_some_and(|seconds| seconds < 2), "{seconds:?}");
+}
