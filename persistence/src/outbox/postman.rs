@@ -262,8 +262,8 @@ impl Postman {
         self.ask_for(storing, move |is_stored| Come::Stored(offset, is_stored), ctx)
     }
 
-    fn came(&mut self, come: Come, ctx: &mut Context<Self>) -> Result<(), Failure> {
-        let Some(open) = &mut self.open else { return Ok(()) };
+    fn came(&mut self, come: Come, ctx: &mut Context<Self>) {
+        let Some(open) = &mut self.open else { return };
         match come {
             // They are looked at in any case.
             Come::Answers => open.answers.told(),
@@ -295,7 +295,6 @@ impl Postman {
                 Err(error) => reply.send(Err(error)),
             },
         }
-        Ok(())
     }
 
     /// Records that the post which a receiver does not take is given up, then goes past it.
@@ -371,7 +370,7 @@ impl Actor for Postman {
                 if incarnation != self.incarnation {
                     return Ok(());
                 }
-                self.came(come, ctx)?;
+                self.came(come, ctx);
             }
             Work::Skip(receiver, reply) => self.skip(&receiver, reply, ctx)?,
             Work::Retry => {
