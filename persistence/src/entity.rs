@@ -11,6 +11,7 @@
 //! * A command that this actor gives up without handling it is answered `Unavailable`.
 
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -23,7 +24,7 @@ use crate::active::{Active, Codec};
 use crate::backend::WriteError;
 use crate::cause::{Because, Cause};
 use crate::effect::{Effect, Release};
-use crate::error::Passing;
+use crate::error::{EffectError, Passing, panic_text};
 use crate::event_sourced::{EventSourced, Scope};
 use crate::flow::{Appending, Flow, Gate};
 use crate::id::{PersistenceId, Sequence};
@@ -260,7 +261,7 @@ impl<E: EventSourced, M: Intake<E::Command>> Entity<E, M> {
         ctx: &mut Context<Self>,
     ) -> Result<(), Failure> {
         // Whatever panics from here on takes the state along: it is recovered before the next command.
-        let (Some(mut active), Some(flow)) = (self.active.take(), &self.flow) else { return Ok(()) };
+        let (Some(active), Some(flow)) = (self.active.take(), &self.flow) else { return Ok(()) };
         let (command, delivery) = command.open();
         let mut delivery = match admit(delivery, &active, flow) {
             Admitted::Handle(delivery) => delivery,
@@ -270,6 +271,36 @@ impl<E: EventSourced, M: Intake<E::Command>> Entity<E, M> {
                 return Ok(());
             }
         };
+        if delivery.is_none() {
+            return self.carry_out(active, command, &mut delivery, admission, ctx);
+        }
+        // A post that fails is tried again, for ever if need be. That is not to use up restarts, and in the end to fail the gateway.
+        let carry_out = || self.carry_out(active, command, &mut delivery, admission, ctx);
+        let reason = match catch_unwind(AssertUnwindSafe(carry_out)) {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(failure)) => match failure.downcast_ref::<EffectError>() {
+                Some(error) => chain(error),
+                None => failure.to_string(),
+            },
+            Err(panic) => format!("its command panicked: {}", panic_text(&*panic)),
+        };
+        // Once it is on its way to the journal, it is no matter of the post any more.
+        let Some(delivery) = delivery else { return Err(Failure::msg(reason)) };
+        tracing::warn!(path = %ctx.path(), reason, "a post was not received");
+        delivery.failed(reason);
+        Ok(())
+    }
+
+    /// Handles a command of the state. A failure takes the state along, unless nothing was done.
+    fn carry_out(
+        &mut self,
+        mut active: Box<Active<E>>,
+        command: E::Command,
+        delivery: &mut Option<Delivery>,
+        admission: OwnedSemaphorePermit,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), Failure> {
+        let Some(flow) = &self.flow else { return Ok(()) };
         let wall = ctx.env().wall();
         active.scope.now = wall.into();
         active.scope.cause = Cause::current();
@@ -277,9 +308,6 @@ impl<E: EventSourced, M: Intake<E::Command>> Entity<E, M> {
             self.settings.behaviour.handle(&active.state, command, &active.scope);
         if let Some(failure) = failure {
             self.active = Some(active);
-            if let Some(delivery) = delivery {
-                delivery.failed(failure.to_string());
-            }
             return Err(failure);
         }
         if let Some(command) = stash {
@@ -290,20 +318,10 @@ impl<E: EventSourced, M: Intake<E::Command>> Entity<E, M> {
         let (timestamp_ms, posted) = (millis(wall), posts.len());
         let cause = cause.or_else(|| active.scope.cause.take());
         let because = Because { cause, trace: TraceContext::current() };
-        let carried_out = active
-            .prepare(&events, posts, received, timestamp_ms, &because)
-            .and_then(|append| Ok((append, active.apply(&events, steps, because)?)));
-        let (append, mut releases) = match carried_out {
-            Ok(carried_out) => carried_out,
-            Err(error) => {
-                if let Some(delivery) = delivery {
-                    delivery.failed(chain(&error));
-                }
-                return Err(error.into());
-            }
-        };
+        let append = active.prepare(&events, posts, received, timestamp_ms, &because)?;
+        let mut releases = active.apply(&events, steps, because)?;
         active.keep_books(posted, received);
-        releases.extend(delivery.map(acknowledge));
+        releases.extend(delivery.take().map(acknowledge));
         let (count, bytes) = (append.events.len() as u64, append.size_bytes());
         if count > 0 || confirmed || active.is_to_verify(ctx.now()) {
             let append = Appending { answer: active.backend.append(append), admission };

@@ -116,6 +116,7 @@ impl<E: EventSourced> TestKit<E> {
     ///
     /// When an event that was stored cannot be read back.
     pub fn when(&mut self, command: E::Command) -> Result<Vec<E::Event>, Failure> {
+        self.posts.clear();
         self.single.handle(command)?;
         self.single.sim().run_until_idle();
         Ok(self.new_events())

@@ -1,17 +1,18 @@
 //! How do receivers tell an outbox what became of a delivery?
 //!
-//! They put it into a list that the outbox takes whole, and wake it once. The list belongs to one incarnation of the outbox: what comes for an earlier one is
+//! They put it into a list that the outbox takes whole, and tell it once. The list belongs to one incarnation of the outbox: what comes for an earlier one is
 //! read by nobody, and does no harm.
 //!
 //! # Invariants
 //!
 //! * There are never more answers than deliveries on their way, which are bounded.
-//! * Nobody is woken under the lock.
+//! * Nobody is told under the lock. Whoever could not be told looks by himself, every second.
 
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 
 use crate::offset::Position;
 
@@ -36,37 +37,38 @@ pub(crate) struct Answer {
 }
 
 /// Answers that were not looked at.
-#[derive(Debug, Default)]
 pub(crate) struct Answers {
     list: Mutex<Vec<Answer>>,
-    told: Notify,
+    /// Somebody was told, and has not looked since.
+    is_told: AtomicBool,
+    tell: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Answers {
+    /// A list; `tell` is to tell its reader that there is something in it.
+    pub(super) fn new(tell: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { list: Mutex::default(), is_told: AtomicBool::new(false), tell: Box::new(tell) }
+    }
+
     pub(crate) fn put(&self, answer: Answer) {
-        let first = {
-            let mut list = self.list.lock();
-            list.push(answer);
-            list.len() == 1
-        };
-        if first {
-            self.told.notify_one();
+        self.list.lock().push(answer);
+        if !self.is_told.swap(true, Ordering::AcqRel) {
+            (self.tell)();
         }
+    }
+
+    /// The reader was told: whoever comes from now on tells again. Before the look, so that none is overlooked.
+    pub(super) fn told(&self) {
+        self.is_told.store(false, Ordering::Release);
     }
 
     pub(super) fn take(&self, hands: &mut Vec<Answer>) {
         std::mem::swap(&mut *self.list.lock(), hands);
     }
+}
 
-    /// Waits until there are some.
-    pub(super) async fn told(&self) {
-        loop {
-            // Before the look: what is put after it leaves a mark.
-            let told = self.told.notified();
-            if !self.list.lock().is_empty() {
-                return;
-            }
-            told.await;
-        }
+impl fmt::Debug for Answers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answers").field("count", &self.list.lock().len()).finish_non_exhaustive()
     }
 }

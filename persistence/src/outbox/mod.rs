@@ -168,7 +168,7 @@ impl Outbox {
                 "an actor of which only the latest value is kept cannot receive: make it event-sourced"
             );
         };
-        let route = Commands { gateway: gateway.clone(), command: Box::new(command) };
+        let route = Commands::new(gateway, Box::new(command));
         self.routes.insert(gateway.name().to_owned(), Arc::new(route));
         self
     }

@@ -21,14 +21,15 @@ use crate::offset::{Offset, Position};
 
 /// After so many sends others have their turn.
 pub(super) const SENDS_PER_TURN: usize = 128;
+/// After so many posts the offset is stored, whatever the time.
+pub(super) const POSTS_PER_MARK: u64 = 8_192;
 
 /// What it does while it can read the journal.
 pub(super) struct Open {
     pub(super) identity: u64,
     pub(super) sorting: Sorting,
     pub(super) answers: Arc<Answers>,
-    /// `None` while it is waited for.
-    pub(super) line: Option<Line>,
+    pub(super) line: Line,
     pub(super) reader: Arc<Reader>,
     /// Posts that were given up, and are read again.
     pub(super) skipped: BTreeSet<Position>,
@@ -39,6 +40,8 @@ pub(super) struct Open {
     pub(super) stored: Offset,
     /// How many posts were done when the offset was stored last.
     pub(super) done_then: u64,
+    /// The last attempt to store it failed: the next tick tries again, and nobody before.
+    pub(super) is_unstored: bool,
     pub(super) hands: Vec<Answer>,
 }
 
@@ -48,15 +51,15 @@ impl Open {
         limits: Limits,
         from: Offset,
         line: Line,
-        reader: Arc<Reader>,
+        (reader, answers): (Arc<Reader>, Arc<Answers>),
         skipped: &[Entry],
     ) -> Self {
         let skipped = skipped.iter().map(Entry::position);
         Self {
             identity: from.journal(),
             sorting: Sorting::new(limits, &from),
-            answers: Arc::default(),
-            line: Some(line),
+            answers,
+            line,
             reader,
             skipped: skipped.filter(|position| !from.covers(*position)).collect(),
             fetches: 0,
@@ -64,8 +67,14 @@ impl Open {
             is_storing: false,
             stored: from,
             done_then: 0,
+            is_unstored: false,
             hands: Vec::new(),
         }
+    }
+
+    /// Whether so much is done since the offset was stored that it is to be stored again.
+    pub(super) fn is_far(&self) -> bool {
+        !self.is_unstored && self.sorting.count().1 - self.done_then >= POSTS_PER_MARK
     }
 
     /// Sends what is to be sent, up to so many. How many that were.

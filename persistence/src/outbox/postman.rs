@@ -15,13 +15,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use omnitron_runtime::{Actor, ActorRef, AskError, CheckResult, Context, Failure, ReplyTo};
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::oneshot;
 
 use super::answers::Answers;
 use super::item::{Item, Limits, Ranges};
 use super::ledger::{Entry, Memory, Note, Skipped};
-use super::open::{Open, SENDS_PER_TURN};
-use super::reading::{self, Batch, Line, Unread};
+use super::open::{Open, POSTS_PER_MARK, SENDS_PER_TURN};
+use super::reading::{self, Unread};
 use super::route::Route;
 use super::status::{self, Doing, OutboxStatus};
 use crate::backend::ReadError;
@@ -35,8 +36,8 @@ use crate::projection::chain;
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 /// How often it looks at what is late, and stores how far it is.
 const TICK: Duration = Duration::from_secs(1);
-/// After so many posts the offset is stored, whatever the time.
-const POSTS_PER_MARK: u64 = 8_192;
+/// As many batches are taken at once: more than may wait.
+const BATCHES_PER_TURN: usize = 4;
 /// How long a gateway without room is left alone.
 const CONGESTED: Duration = Duration::from_millis(5);
 /// How many receivers read again at once.
@@ -67,7 +68,7 @@ pub(super) enum Work {
 
 pub(super) enum Come {
     Answers,
-    Batch(Line, Option<Result<Batch, Unread>>),
+    Batch,
     Fetched(Arc<str>, Ranges, Result<(Vec<Item>, bool), ReadError>),
     Stored(Offset, bool),
     Skipped(Arc<str>, Position, Result<Entry, AskError>, ReplyTo<Result<Option<Skipped>, AskError>>),
@@ -108,9 +109,7 @@ impl Postman {
             match self.open(ctx).await {
                 Ok(open) => {
                     self.failures = 0;
-                    let answers = Arc::clone(&open.answers);
                     self.open = Some(open);
-                    self.listen(answers, ctx)?;
                 }
                 Err((reason, passes)) => {
                     self.trouble(reason, passes, ctx);
@@ -118,8 +117,10 @@ impl Postman {
                 }
             }
         }
+        self.read_on(ctx);
         let now = ctx.now();
         let Some(open) = &mut self.open else { return Ok(()) };
+        open.take_answers(now, || ctx.env().random_unit());
         open.sorting.wake(now);
         let sent = open.send(&self.settings, now, || ctx.env().random_unit());
         if open.is_congested {
@@ -131,9 +132,8 @@ impl Postman {
         if let Some(deadline) = open.sorting.deadline(now) {
             ctx.timers().once("due", deadline.saturating_duration_since(now), || Work::Go);
         }
-        self.read_on(ctx)?;
         self.read_again(ctx)?;
-        if self.open.as_ref().is_some_and(|open| open.sorting.count().1 - open.done_then >= POSTS_PER_MARK) {
+        if self.open.as_ref().is_some_and(Open::is_far) {
             self.store(ctx)?;
         }
         self.tell_those_who_wait();
@@ -173,8 +173,9 @@ impl Postman {
         reader.delivers();
         let (sender, line) = reading::line();
         let label = format!("outbox {} reads", self.settings.name);
-        ctx.env().spawn(|| label, reading::read(feed, sender));
-        Ok(Open::new(self.settings.limits, from, line, reader, &skipped))
+        ctx.env().spawn(|| label, reading::read(feed, sender, self.teller(|| Come::Batch, ctx)));
+        let answers = Arc::new(Answers::new(self.teller(|| Come::Answers, ctx)));
+        Ok(Open::new(self.settings.limits, from, line, (reader, answers), &skipped))
     }
 
     /// It cannot go on.
@@ -207,21 +208,26 @@ impl Postman {
         Ok(())
     }
 
-    fn listen(&self, answers: Arc<Answers>, ctx: &mut Context<Self>) -> Result<(), Failure> {
-        self.ask_for(async move { answers.told().await }, |()| Come::Answers, ctx)
+    /// What tells this incarnation that something has come. One that cannot be told looks at the next tick.
+    fn teller(&self, come: fn() -> Come, ctx: &Context<Self>) -> impl Fn() + Send + Sync + 'static {
+        let (myself, incarnation) = (ctx.myself().clone(), self.incarnation);
+        move || drop(myself.tell(Work::Come(incarnation, come())))
     }
 
-    fn read_on(&mut self, ctx: &mut Context<Self>) -> Result<(), Failure> {
-        let Some(open) = &mut self.open else { return Ok(()) };
-        if open.sorting.is_full() {
-            return Ok(());
+    /// Takes what was read, while there is room for it. Nothing is waited for: a wait in the mailbox would keep a shutdown waiting.
+    fn read_on(&mut self, ctx: &mut Context<Self>) {
+        for _ in 0..BATCHES_PER_TURN {
+            let Some(open) = self.open.as_mut().filter(|open| !open.sorting.is_full()) else { return };
+            match open.line.try_recv() {
+                Ok(Ok(batch)) => open.take(batch),
+                Ok(Err(error)) => {
+                    let passes = matches!(&error, Unread::Feed(error) if error.passes());
+                    self.trouble(chain(&error), passes, ctx);
+                }
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => self.trouble("its reader has ended".to_owned(), true, ctx),
+            }
         }
-        let Some(mut line) = open.line.take() else { return Ok(()) };
-        let next = async move {
-            let batch = line.recv().await;
-            (line, batch)
-        };
-        self.ask_for(next, |(line, batch)| Come::Batch(line, batch), ctx)
     }
 
     fn read_again(&mut self, ctx: &mut Context<Self>) -> Result<(), Failure> {
@@ -246,7 +252,8 @@ impl Postman {
         let passed: u64 =
             offset.iter().map(|(slice, at)| at.get().saturating_sub(open.stored.of(slice).get())).sum();
         // What it stores itself is an event, and no reason to store again.
-        if (done == open.done_then && passed < POSTS_PER_MARK) || passed == 0 {
+        let is_new = done != open.done_then || open.is_unstored || passed >= POSTS_PER_MARK;
+        if !is_new || passed == 0 {
             return Ok(());
         }
         (open.is_storing, open.done_then) = (true, done);
@@ -255,24 +262,12 @@ impl Postman {
         self.ask_for(storing, move |is_stored| Come::Stored(offset, is_stored), ctx)
     }
 
-    fn came(&mut self, come: Come, ctx: &mut Context<Self>) -> Result<(), Failure> {
-        let Some(open) = &mut self.open else { return Ok(()) };
+    fn came(&mut self, come: Come, ctx: &mut Context<Self>) {
+        let Some(open) = &mut self.open else { return };
         match come {
-            Come::Answers => {
-                let now = ctx.now();
-                open.take_answers(now, || ctx.env().random_unit());
-                let answers = Arc::clone(&open.answers);
-                self.listen(answers, ctx)?;
-            }
-            Come::Batch(line, Some(Ok(batch))) => {
-                open.line = Some(line);
-                open.take(batch);
-            }
-            Come::Batch(_, Some(Err(error))) => {
-                let passes = matches!(&error, Unread::Feed(error) if error.passes());
-                self.trouble(chain(&error), passes, ctx);
-            }
-            Come::Batch(_, None) => self.trouble("its reader has ended".to_owned(), true, ctx),
+            // They are looked at in any case.
+            Come::Answers => open.answers.told(),
+            Come::Batch => {}
             Come::Fetched(receiver, ranges, read) => {
                 open.fetches -= 1;
                 match read {
@@ -289,10 +284,8 @@ impl Postman {
                     offset.iter().for_each(|(slice, ordinal)| open.reader.passed(slice, ordinal));
                     open.skipped.retain(|position| !offset.covers(*position));
                     open.stored = offset;
-                } else {
-                    // The next tick tries again.
-                    open.done_then = 0;
                 }
+                open.is_unstored = !is_stored;
             }
             Come::Skipped(receiver, position, recorded, reply) => match recorded {
                 Ok(entry) => {
@@ -302,7 +295,6 @@ impl Postman {
                 Err(error) => reply.send(Err(error)),
             },
         }
-        Ok(())
     }
 
     /// Records that the post which a receiver does not take is given up, then goes past it.
@@ -368,6 +360,8 @@ impl Actor for Postman {
             Work::Tick => {
                 let (now, random) = (ctx.now(), ctx.env().random_unit());
                 if let Some(open) = &mut self.open {
+                    // In case that it could not be told.
+                    open.answers.told();
                     open.sorting.expire(now, random);
                 }
                 self.store(ctx)?;
@@ -376,7 +370,7 @@ impl Actor for Postman {
                 if incarnation != self.incarnation {
                     return Ok(());
                 }
-                self.came(come, ctx)?;
+                self.came(come, ctx);
             }
             Work::Skip(receiver, reply) => self.skip(&receiver, reply, ctx)?,
             Work::Retry => {

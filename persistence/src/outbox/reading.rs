@@ -51,8 +51,12 @@ pub(super) fn line() -> (mpsc::Sender<Result<Batch, Unread>>, Line) {
     mpsc::channel(AHEAD)
 }
 
-/// Reads until nobody takes it any more, or it fails.
-pub(super) async fn read(mut feed: EventFeed, line: mpsc::Sender<Result<Batch, Unread>>) {
+/// Reads until nobody takes it any more, or it fails. `tell` is to tell that something lies in the line.
+pub(super) async fn read(
+    mut feed: EventFeed,
+    line: mpsc::Sender<Result<Batch, Unread>>,
+    tell: impl Fn() + Send,
+) {
     feed.tells_live = true;
     loop {
         let was_live = feed.is_live();
@@ -66,7 +70,9 @@ pub(super) async fn read(mut feed: EventFeed, line: mpsc::Sender<Result<Batch, U
             Ok(Batch { items: items(events)?, ends })
         });
         let failed = batch.is_err();
-        if line.send(batch).await.is_err() || failed {
+        let sent = line.send(batch).await;
+        tell();
+        if sent.is_err() || failed {
             return;
         }
     }

@@ -27,9 +27,20 @@ pub(super) trait Route: Send + Sync {
 #[derive(Debug)]
 pub(super) struct Congested;
 
+/// What makes a command of a message.
+type Make<P, C> = Box<dyn Fn(P) -> C + Send + Sync>;
+
 pub(super) struct Commands<E: EventSourced, P> {
-    pub(super) gateway: EntityGateway<E>,
-    pub(super) command: Box<dyn Fn(P) -> E::Command + Send + Sync>,
+    gateway: EntityGateway<E>,
+    command: Make<P, E::Command>,
+    names: Vec<&'static str>,
+}
+
+impl<E: EventSourced, P: Event> Commands<E, P> {
+    pub(super) fn new(gateway: &EntityGateway<E>, command: Make<P, E::Command>) -> Self {
+        let names = P::readable().iter().map(|known| known.name).collect();
+        Self { gateway: gateway.clone(), command, names }
+    }
 }
 
 impl<E: EventSourced, P: Event> Route for Commands<E, P> {
@@ -61,6 +72,6 @@ impl<E: EventSourced, P: Event> Route for Commands<E, P> {
     }
 
     fn takes(&self, message: &str) -> bool {
-        P::readable().iter().any(|known| known.name == message)
+        self.names.contains(&message)
     }
 }

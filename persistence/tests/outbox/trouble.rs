@@ -43,6 +43,27 @@ fn a_receiver_that_fails_holds_up_itself_alone_and_goes_on_when_it_is_well() {
 }
 
 #[test]
+fn a_post_that_fails_again_and_again_uses_up_no_restarts_and_stops_nobody() {
+    let world = World::new(1);
+    world.office.refuse("a", 1, true);
+    world.office.frighten("c", 1);
+    let offices = world.offices();
+    let eager = Outbox::new("post").deliver(&offices, Command::Get);
+    let outbox = world.start(eager.retry(Duration::from_millis(100), Duration::from_millis(200)));
+    world.write(&offices, "a", "b", 2);
+    world.write(&offices, "c", "d", 2);
+    world.later(120);
+    let blocked = world.status(&outbox).blocked;
+    assert!(blocked.iter().all(|blocked| blocked.attempts > 400), "{blocked:?}");
+    assert!(blocked[1].reason.contains("its command panicked: a frightening letter"), "{blocked:?}");
+    assert_eq!(world.system.stats().restarts, 0);
+    world.write(&offices, "e", "b", 1);
+    assert_eq!(world.got(&offices, "b"), [], "its receiver takes them in order");
+    world.tell(&offices, "b", Command::Write("x".to_owned(), 1));
+    assert_eq!(world.got(&offices, "x"), [("b".to_owned(), 1)], "it handles what is not posted");
+}
+
+#[test]
 fn a_post_that_is_given_up_is_recorded_and_what_is_behind_it_arrives() {
     let world = World::new(1);
     world.office.refuse("a", 2, true);
@@ -60,14 +81,39 @@ fn a_post_that_is_given_up_is_recorded_and_what_is_behind_it_arrives() {
     assert_eq!(world.now(async move { skip.skip(("office", "b")).await.unwrap() }), None);
     assert_eq!(world.now(async move { list.skipped().await.unwrap() }), (1, vec![skipped]));
 
-    // It is not tried again after a crash, although the offset may be before it.
+    // Nothing behind this one says that it is past.
+    world.office.refuse("a", 6, true);
+    world.write(&offices, "a", "b", 1);
+    world.later(5);
+    let skip = outbox.clone();
+    assert!(world.now(async move { skip.skip(("office", "b")).await.unwrap() }).is_some());
+
+    // None is tried again after a crash, although the offset may be before it.
     let world = world.crash();
     world.office.refuse("a", 2, false);
+    world.office.refuse("a", 6, false);
     let offices = world.offices();
     let outbox = world.outbox(&offices);
     world.write(&offices, "a", "b", 1);
-    assert_eq!(world.numbers(&offices, "b", "a"), [1, 3, 4, 5, 6]);
-    assert_eq!(world.now(async move { outbox.skipped().await.unwrap() }).0, 1);
+    assert_eq!(world.numbers(&offices, "b", "a"), [1, 3, 4, 5, 7]);
+    assert_eq!(world.now(async move { outbox.skipped().await.unwrap() }).0, 2);
+}
+
+#[test]
+fn a_receiver_whose_append_failed_or_may_have_happened_gets_it_again() {
+    for failure in [Failure::Refused, Failure::UnknownLost, Failure::UnknownKept] {
+        // With one slice, whose owner is known, the next append is that of the receiver.
+        let world = World::with_slices(1, 1);
+        let offices = world.offices();
+        world.write(&offices, "a", "b", 2);
+        assert_eq!(world.got(&offices, "b"), []);
+        world.controls.fail_next(failure);
+        let outbox = world.outbox(&offices);
+        assert!(world.numbers(&offices, "b", "a").len() < 3);
+        world.later(5);
+        assert_eq!(world.numbers(&offices, "b", "a"), [1, 2]);
+        assert_eq!(world.status(&outbox).blocked_count, 0);
+    }
 }
 
 #[test]
@@ -184,4 +230,24 @@ fn more_receivers_that_are_away_than_fit_into_memory_get_everything_in_the_end()
         assert!(world.numbers(&offices, receiver, "a").into_iter().eq(1..=20), "{receiver}");
     }
     assert_eq!(world.status(&outbox).waiting, 0);
+}
+
+#[test]
+fn an_outbox_whose_system_shuts_down_keeps_nobody_busy() {
+    let world = World::new(1);
+    let offices = world.offices();
+    let _outbox = world.outbox(&offices);
+    // More than it stores its offset after.
+    for _ in 0..18 {
+        world.write(&offices, "a", "b", 500);
+    }
+    assert_eq!(world.got(&offices, "b").len(), 9_000);
+    let system = world.system.clone();
+    let (tell, mut told) = tokio::sync::oneshot::channel();
+    world.sim.env().spawn(|| "end".to_owned(), async move { drop(tell.send(system.shutdown().await)) });
+    let seconds = (0..60).position(|_| {
+        world.later(1);
+        told.try_recv().is_ok()
+    });
+    assert!(seconds.is_some_and(|seconds| seconds < 2), "{seconds:?}");
 }

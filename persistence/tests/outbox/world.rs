@@ -44,6 +44,8 @@ pub(crate) struct Office {
 struct Rules {
     /// Letters that fail their receiver.
     refused: BTreeSet<(String, u64)>,
+    /// Letters that their receiver panics over.
+    frightening: BTreeSet<(String, u64)>,
     /// Letters that are read and thrown away.
     ignored: BTreeSet<(String, u64)>,
     /// How often a letter was handled.
@@ -100,6 +102,10 @@ impl Office {
         }
     }
 
+    pub(crate) fn frighten(&self, from: &str, number: u64) {
+        self.rules.lock().frightening.insert((from.to_owned(), number));
+    }
+
     pub(crate) fn ignore(&self, from: &str, number: u64) {
         self.rules.lock().ignored.insert((from.to_owned(), number));
     }
@@ -150,6 +156,11 @@ impl EventSourced for Office {
                 let key = (from.clone(), number);
                 if rules.refused.contains(&key) {
                     return Effect::fail(std::io::Error::other("it is in no language that is known here"));
+                }
+                let is_frightening = rules.frightening.contains(&key);
+                if is_frightening {
+                    drop(rules);
+                    panic!("a frightening letter");
                 }
                 *rules.handled.entry((name(cx), from.clone(), number)).or_default() += 1;
                 if rules.ignored.contains(&key) {
