@@ -201,10 +201,10 @@ impl<R: ReadModel> ProjectionRef<R> {
             part.ask(|reply| Work::Skip(id.clone(), sequence, reply)).into_future()
         };
         let answers = join_all(live.parts.iter().map(|(part, _)| ask(part))).await;
-        match answers.iter().any(|answer| matches!(answer, Ok(true))) {
-            true => Ok(true),
-            false => answers.into_iter().find(Result::is_err).unwrap_or(Ok(false)),
+        if answers.iter().any(|answer| matches!(answer, Ok(true))) {
+            return Ok(true);
         }
+        answers.into_iter().find(Result::is_err).unwrap_or(Ok(false))
     }
 
     /// The events that were left out, the oldest first: at most the last 10,000, and how many there are in all.

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use omnitron_runtime::{AskError, SpawnError};
+use omnitron_runtime::{Acted, AskError, SpawnError};
 use tokio::sync::oneshot;
 
 use super::generation::Generation;
@@ -120,6 +120,9 @@ impl<R: ReadModel> Building<R> {
         let (inner, number) = (&self.projection.inner, self.generation.number);
         let recorded = inner.ledger.ask(|reply| Entry::Switch { generation: number, reply }).await;
         if let Err(error) = recorded {
+            if error.acted() == Acted::No {
+                return Err(RebuildError::Ledger(error));
+            }
             // It may be recorded all the same.
             match self.recorded().await {
                 Some(live) if live == number => {}
