@@ -74,7 +74,7 @@ fn a_query_after_a_position_sees_it_also_when_another_one_panicked_meanwhile() {
     let position = world.write("a", 1..=3);
     world.sim.run_until_idle();
     let panics = projection.query(|_| -> u64 { panic!("a bad query") });
-    let sees = projection.query(|model| model.0.clone()).after(position);
-    let (_, seen) = world.sim.block_on(join(panics.into_future(), sees.into_future()));
-    assert_eq!(seen, Ok(vec![1, 2, 3]));
+    let numbers = projection.query(|model| model.0.clone()).after(position);
+    let (_, numbers) = world.sim.block_on(join(panics.into_future(), numbers.into_future()));
+    assert_eq!(numbers, Ok(vec![1, 2, 3]));
 }
