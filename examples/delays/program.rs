@@ -20,25 +20,24 @@ const AT_ONCE: usize = 512;
 
 /// A flight that has left.
 pub(crate) struct Flight {
-    pub(crate) line: u64,
     pub(crate) carrier: String,
+    /// Which flight of its carrier it is, counted from 1.
+    pub(crate) number: u64,
     pub(crate) month: u8,
     pub(crate) minutes_late: i32,
 }
 
 /// The flights that have left.
 pub(crate) fn flights() -> impl Iterator<Item = Flight> {
-    let lines = csv::Reader::from_reader(GzDecoder::new(FLIGHTS)).into_records();
-    (2..).zip(lines).filter_map(|(line, fields)| {
+    let mut numbers = BTreeMap::<String, u64>::new();
+    csv::Reader::from_reader(GzDecoder::new(FLIGHTS)).into_records().filter_map(move |fields| {
         let fields = fields.ok()?;
         // What was cancelled has no delay.
         let minutes_late = fields.get(5)?.parse().ok()?;
-        Some(Flight {
-            line,
-            carrier: fields.get(9)?.to_owned(),
-            month: fields.get(1)?.parse().ok()?,
-            minutes_late,
-        })
+        let (carrier, month) = (fields.get(9)?.to_owned(), fields.get(1)?.parse().ok()?);
+        let number = numbers.entry(carrier.clone()).or_default();
+        *number += 1;
+        Some(Flight { carrier, number: *number, month, minutes_late })
     })
 }
 
@@ -56,12 +55,15 @@ pub(crate) async fn run(folder: &Path, mut acknowledged: impl FnMut(u64)) -> Res
     let delays = Projection::new("delays", open).dispatcher(Dispatcher::pinned()).start(&system).await?;
     let carriers = Gateway::new(|_| Persistent::new(Carrier)).start(&system, "carrier")?;
 
-    let departures = flights().map(|Flight { line, carrier, month, minutes_late }| {
+    let departures = flights().map(|Flight { carrier, number, month, minutes_late }| {
         let carriers = &carriers;
         async move {
-            let carrier = carriers.entity(carrier)?;
-            let depart = move |reply| Depart { line, month, minutes_late, reply };
-            Ok::<_, Error>(carrier.ask(depart).await?.position)
+            let entity = carriers.entity(&carrier)?;
+            let departed = entity.ask(move |reply| Depart { number, month, minutes_late, reply }).await?;
+            if departed.value < number {
+                return Err(format!("{carrier} has no flight {}: start the program again", number - 1).into());
+            }
+            Ok::<_, Error>(departed.position)
         }
     });
     let mut departures = stream::iter(departures).buffered(AT_ONCE);

@@ -152,6 +152,16 @@ impl Journal {
     ///
     /// [`FeedError`]: all but [`Read`](FeedError::Read) and [`NotOpen`](FeedError::NotOpen) come again on each attempt.
     pub async fn follow(&self, env: &Env, follow: Follow) -> Result<EventFeed, FeedError> {
+        self.follow_as(env, follow, None).await
+    }
+
+    /// [`follow`](Self::follow), for one who is registered already.
+    pub(crate) async fn follow_as(
+        &self,
+        env: &Env,
+        follow: Follow,
+        reader: Option<&Arc<Reader>>,
+    ) -> Result<EventFeed, FeedError> {
         let backend = Arc::clone(&self.get().ok_or(FeedError::NotOpen)?.backend);
         let (given, actual) = (follow.after.as_ref().map(Offset::journal), backend.identity());
         let slices = backend.slices();
@@ -165,7 +175,7 @@ impl Journal {
             return Err(FeedError::NoSuchSlice { slice, slices: slices.get() });
         }
         // First this: what is there now stays.
-        let reader = Arc::new(self.reader_of(&wanted, &from));
+        let reader = reader.map_or_else(|| Arc::new(self.reader_of(&wanted, &from)), Arc::clone);
         let ends = backend.ends().await.map_err(FeedError::Read)?;
         for slice in wanted.iter().filter(|_| !ends.is_empty()) {
             let (read, end) = (from.of(*slice), ends.get(slice).copied().unwrap_or_default());

@@ -16,6 +16,13 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use omnitron::backend::memory::{Failure, Memory};
+use omnitron::prelude::*;
+use omnitron::snapshot::memory::MemorySnapshots;
+use omnitron::testkit::Sim;
+use omnitron::{Persistent, Positioned, Slices};
+
+use carrier::{Carrier, Depart};
 use store::Delays;
 
 /// The folder of the program.
@@ -65,6 +72,38 @@ fn expected() -> Vec<store::Row> {
 fn draw(state: &mut u64, limit: u64) -> u64 {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     (*state >> 33) % limit
+}
+
+#[test]
+fn a_flight_whose_append_was_refused_is_not_lost_behind_those_that_were_on_their_way() {
+    let sim = Sim::new(1);
+    let (backend, controls) = Memory::new(Slices::new(4).unwrap());
+    let journal = Journal::with(backend, MemorySnapshots::new());
+    let system =
+        sim.block_on(ActorSystem::builder("delays").env(sim.env()).journal(journal).start()).unwrap();
+    let carrier = system.spawn("UA", Persistent::new(Carrier)).unwrap();
+    sim.run_until_idle();
+    let ask = |number| {
+        let carrier = carrier.clone();
+        let depart =
+            move |reply: ReplyTo<Positioned<u64>>| Depart { number, month: 1, minutes_late: 0, reply };
+        async move { carrier.ask(depart).await }
+    };
+    let taken = |answer: &Result<Positioned<u64>, AskError>, number| {
+        answer.as_ref().is_ok_and(|answer| answer.value >= number)
+    };
+    controls.fail_next(Failure::Refused);
+    let answers = sim.block_on(futures_util::future::join_all((1..=600).map(ask)));
+    let at_first = (1..).zip(&answers).filter(|(number, answer)| taken(answer, *number)).count();
+    assert!(at_first < 600, "one was refused");
+    // The program ends there. It is started again, and sends all of them again.
+    for number in 1..=600 {
+        let answer = sim.block_on(ask(number));
+        assert!(taken(&answer, number), "{number}: {answer:?}");
+    }
+    let all = sim.block_on(ask(600)).unwrap();
+    let last = all.position.map(|position| position.ordinal.get());
+    assert_eq!((all.value, last), (600, Some(600)), "each of them is in the journal once");
 }
 
 #[test]

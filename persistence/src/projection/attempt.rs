@@ -28,8 +28,8 @@ pub(crate) enum Outcome {
     Refused {
         at: usize,
     },
-    /// It panicked, and nobody knows over which.
-    Panicked,
+    /// It panicked, or said something that makes no sense, and nobody knows over which.
+    Unclear,
 }
 
 /// What to do next.
@@ -100,8 +100,8 @@ impl Attempt {
             }
             Outcome::Unavailable => self.fail(),
             Outcome::Refused { at } if at > 0 && at < tried => self.width = at,
-            Outcome::Panicked if tried > 1 => self.width = tried / 2,
-            Outcome::Refused { .. } | Outcome::Panicked => {
+            Outcome::Unclear if tried > 1 => self.width = tried / 2,
+            Outcome::Refused { .. } | Outcome::Unclear => {
                 self.suspect = true;
                 if self.policy == Poison::Retry {
                     self.fail();
@@ -169,7 +169,7 @@ mod tests {
         match events.iter().position(|kind| *kind != Kind::Good) {
             None => Outcome::Done,
             Some(at) if events[at] == Kind::Refused => Outcome::Refused { at },
-            Some(_) => Outcome::Panicked,
+            Some(_) => Outcome::Unclear,
         }
     }
 
@@ -237,7 +237,7 @@ mod tests {
         let mut attempt = Attempt::new(Poison::Retry, 1, false);
         for failures in 1..4 {
             assert_eq!(attempt.next(), Order::Commit(1));
-            attempt.learn(1, Outcome::Panicked);
+            attempt.learn(1, Outcome::Unclear);
             assert_eq!(attempt.next(), Order::Wait(failures));
             attempt.again();
         }

@@ -1,5 +1,7 @@
 //! What has a part in hand: events on their way into the read model, and what is known of the next one?
 
+use omnitron_runtime::ReplyTo;
+
 use super::attempt::{Attempt, Poison};
 use super::model::Projected;
 use super::reading::{Bad, Fetched, Mark};
@@ -16,6 +18,10 @@ pub(super) struct Hand<E> {
     pub(super) attempt: Attempt,
     /// Why the next event cannot be taken.
     pub(super) reason: String,
+    /// Everybody was told that somebody has to decide about the next event.
+    pub(super) halts: bool,
+    /// Those who decided that the next event is left out. They wait until that is recorded.
+    pub(super) deciders: Vec<ReplyTo<bool>>,
 }
 
 impl<E> Hand<E> {
@@ -23,11 +29,13 @@ impl<E> Hand<E> {
         let Fetched { events, bad, forgotten, end, .. } = fetched;
         let steps = events.len() + usize::from(forgotten.is_some());
         let attempt = Attempt::new(policy, steps, bad.is_some());
-        Self { events, done: 0, forgotten, bad, end, attempt, reason: String::new() }
+        let (reason, halts, deciders) = (String::new(), false, Vec::new());
+        Self { events, done: 0, forgotten, bad, end, attempt, reason, halts, deciders }
     }
 
     /// The next of them, which cannot be taken, is left out.
     pub(super) fn leave_out(&mut self) {
+        self.halts = false;
         if self.done < self.events.len() {
             self.done += 1;
         } else if self.forgotten.take().is_none() {

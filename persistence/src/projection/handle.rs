@@ -1,24 +1,29 @@
 //! What can others do with a projection that runs?
 
 use std::fmt;
+use std::future::IntoFuture;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use futures_util::future::{join_all, select_all};
-use omnitron_runtime::{ActorRef, ActorSystem, AskError, Backoff, Env, Spawn, SpawnError, Supervision};
+use futures_util::future::{Either, join_all, select};
+use omnitron_runtime::{ActorRef, ActorSystem, AskError, Env};
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
+use super::generation::Generation;
 use super::ledger::{Entry, Ledger, Skipped};
 use super::model::ReadModel;
-use super::part::{Part, Work};
+use super::part::Work;
 use super::query::Query;
-use super::status::{Board, Doing, PartStatus};
-use super::{ProjectionError, Settings, Target};
+#[cfg(doc)]
+use super::status::Doing;
+use super::status::PartStatus;
+use super::{ProjectionError, Settings};
 use crate::feed::FeedError;
-use crate::id::Slice;
+use crate::id::{Ordinal, PersistenceId, Sequence, Slice};
 use crate::journal::Journal;
-use crate::offset::{Offset, Position};
+use crate::offset::Position;
 use crate::persistent::Persistent;
 
 /// A projection that runs. A clone is the same one; dropping all of them does not stop it.
@@ -27,20 +32,16 @@ pub struct ProjectionRef<R: ReadModel> {
 }
 
 pub(super) struct Inner<R: ReadModel> {
-    settings: Arc<Settings<R>>,
+    pub(super) settings: Arc<Settings<R>>,
     pub(super) system: ActorSystem,
-    journal: Journal,
-    ledger: ActorRef<Entry>,
-    paused: Arc<AtomicBool>,
-    live: Mutex<Arc<Generation<R>>>,
-    /// Held while a generation is built beside the live one.
-    building: tokio::sync::Mutex<()>,
-}
-
-/// The parts that build one read model.
-pub(super) struct Generation<R: ReadModel> {
-    number: u64,
-    pub(super) parts: Vec<(ActorRef<Work<R>>, Arc<Board>)>,
+    pub(super) journal: Journal,
+    pub(super) ledger: ActorRef<Entry>,
+    pub(super) paused: Arc<AtomicBool>,
+    pub(super) live: watch::Sender<Arc<Generation<R>>>,
+    /// The generation that is built beside the live one.
+    pub(super) next: Mutex<Option<Arc<Generation<R>>>>,
+    /// Held while one is built.
+    pub(super) building: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// How far a projection is behind the journal.
@@ -49,30 +50,6 @@ pub(super) struct Generation<R: ReadModel> {
 pub struct Lag {
     /// Events of its slices that it has not passed, whether they are for its read model or not. Exact where ordinals have no gaps.
     pub events: u64,
-}
-
-/// Why a read model was not built anew. The one before is still the live one.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RebuildError {
-    /// Somebody does so already.
-    #[error("it is being built anew already: wait for that")]
-    Already,
-    /// An actor could not be spawned.
-    #[error("the parts of the new read model were not started")]
-    Spawn(#[source] SpawnError),
-    /// The new one cannot go on.
-    #[error("the new read model does not get on: {doing:?}")]
-    Stuck {
-        /// What the part that does not get on does.
-        doing: Doing,
-    },
-    /// Where the journal ends is not known.
-    #[error("it is not known when the new read model has caught up")]
-    Read(#[source] FeedError),
-    /// The new one is complete, and it could not be recorded that it is the live one.
-    #[error("it could not be recorded that the new read model is the live one")]
-    Ledger(#[source] AskError),
 }
 
 pub(super) async fn start<R: ReadModel>(
@@ -94,123 +71,32 @@ pub(super) async fn start<R: ReadModel>(
         }
     };
     let (settings, paused) = (Arc::new(settings), Arc::new(AtomicBool::new(false)));
-    let building = tokio::sync::Mutex::new(());
+    let (next, building) = (Mutex::new(None), Arc::default());
     let spawned = Generation::spawn(&settings, system, &journal, &ledger, &paused, generation);
     let live = match spawned {
-        Ok(live) => Mutex::new(Arc::new(live)),
+        Ok(live) => watch::Sender::new(Arc::new(live)),
         Err(reason) => {
             ledger.stop().await;
             return Err(ProjectionError::Spawn { name, reason });
         }
     };
     let system = system.clone();
-    Ok(ProjectionRef { inner: Arc::new(Inner { settings, system, journal, ledger, paused, live, building }) })
-}
-
-impl<R: ReadModel> Generation<R> {
-    fn spawn(
-        settings: &Arc<Settings<R>>,
-        system: &ActorSystem,
-        journal: &Journal,
-        ledger: &ActorRef<Entry>,
-        paused: &Arc<AtomicBool>,
-        number: u64,
-    ) -> Result<Self, SpawnError> {
-        let mut generation = Self { number, parts: Vec::new() };
-        let slices = journal.parts(settings.parts as usize).unwrap_or_default();
-        let identity = journal.start().map_or(0, |start| start.journal());
-        for (part, slices) in (0..).zip(slices) {
-            let target = Target { projection: settings.name.clone(), generation: number, part };
-            let board = Arc::new(Board::new(identity));
-            let name = target.to_string();
-            let make = {
-                let (settings, board, paused) =
-                    (Arc::clone(settings), Arc::clone(&board), Arc::clone(paused));
-                let (ledger, journal) = (ledger.clone(), journal.clone());
-                move || Part::new(&settings, &target, &slices, (&board, &paused), &ledger, &journal)
-            };
-            let backoff =
-                Backoff::exponential(Duration::from_millis(100), Duration::from_secs(10)).jitter(0.2);
-            let spawn = Spawn::new(make)
-                .supervision(Supervision::restart().backoff(backoff))
-                .dispatcher(settings.dispatcher.clone());
-            match system.spawn(&name, spawn) {
-                Ok(actor) => generation.parts.push((actor, board)),
-                Err(error) => {
-                    generation.parts.iter().for_each(|(part, _)| drop(part.stop()));
-                    return Err(error);
-                }
-            }
-        }
-        Ok(generation)
-    }
-
-    fn tell(&self, mut work: impl FnMut() -> Work<R>) {
-        for (part, _) in &self.parts {
-            // One that is full looks by itself, and one that has ended does nothing any more.
-            let _ = part.tell(work());
-        }
-    }
-
-    async fn stop(&self) {
-        join_all(self.parts.iter().map(|(part, _)| part.stop())).await;
-    }
-
-    /// Waits for a change of any part.
-    pub(super) async fn until(&self, reached: impl Fn(&Self) -> bool) {
-        let mut changes: Vec<_> = self.parts.iter().map(|(_, board)| board.changes()).collect();
-        loop {
-            changes.iter_mut().for_each(tokio::sync::watch::Receiver::mark_unchanged);
-            if reached(self) || changes.is_empty() {
-                return;
-            }
-            let each = changes.iter_mut().map(|change| Box::pin(change.changed()));
-            // The senders live in `self`.
-            let _ = select_all(each).await;
-        }
-    }
-
-    fn status(&self) -> Vec<PartStatus> {
-        self.parts.iter().map(|(_, board)| board.get()).collect()
-    }
-
-    /// How far all parts together are, in the journal of `end`.
-    fn offset(&self, end: &Offset) -> Offset {
-        let mut all = Offset::start(end.journal());
-        for part in self.status() {
-            all.merge(&part.offset);
-        }
-        all
-    }
-
-    /// Whether everything up to `end` is in the read model.
-    fn has(&self, end: &Offset) -> bool {
-        let all = self.offset(end);
-        end.iter().all(|(slice, ordinal)| all.of(slice) >= ordinal)
-    }
-
-    /// What a part does that will not get on by itself.
-    fn stuck(&self) -> Option<Doing> {
-        self.status()
-            .into_iter()
-            .map(|part| part.doing)
-            .find(|doing| matches!(doing, Doing::Halted { .. } | Doing::Unreadable { .. } | Doing::Ended))
-    }
+    let inner = Inner { settings, system, journal, ledger, paused, live, next, building };
+    Ok(ProjectionRef { inner: Arc::new(inner) })
 }
 
 impl<R: ReadModel> Inner<R> {
     pub(super) fn live(&self) -> Arc<Generation<R>> {
-        Arc::clone(&self.live.lock())
+        Arc::clone(&self.live.borrow())
     }
-}
 
-/// Ends the parts of a generation that nobody wants any more.
-struct Abandoned<R: ReadModel>(Option<Arc<Generation<R>>>);
-
-impl<R: ReadModel> Drop for Abandoned<R> {
-    fn drop(&mut self) {
-        if let Some(generation) = self.0.take() {
-            generation.parts.iter().for_each(|(part, _)| drop(part.stop()));
+    /// Tells the parts of the live generation, and of the one that is built beside it.
+    fn tell(&self, mut work: impl FnMut() -> Work<R>) {
+        // Held, so that one that is spawned just now is told, or sees what was said.
+        let next = self.next.lock();
+        self.live().tell(&mut work);
+        if let Some(next) = &*next {
+            next.tell(work);
         }
     }
 }
@@ -234,7 +120,7 @@ impl<R: ReadModel> ProjectionRef<R> {
     pub async fn lag(&self) -> Result<Lag, FeedError> {
         let end = self.inner.journal.end().await?;
         let at = self.inner.live().offset(&end);
-        let behind = |(slice, end): (Slice, crate::id::Ordinal)| end.get().saturating_sub(at.of(slice).get());
+        let behind = |(slice, end): (Slice, Ordinal)| end.get().saturating_sub(at.of(slice).get());
         Ok(Lag { events: end.iter().map(behind).sum() })
     }
 
@@ -249,9 +135,24 @@ impl<R: ReadModel> ProjectionRef<R> {
     /// It only waits.
     pub async fn caught_up(&self) -> Result<(), FeedError> {
         let end = self.inner.journal.end().await?;
-        let live = self.inner.live();
-        live.until(|live| live.has(&end)).await;
+        self.until(|live| live.has(&end)).await;
         Ok(())
+    }
+
+    /// Waits until the live generation has got somewhere, whichever is the live one then.
+    pub(super) async fn until(&self, reached: impl Fn(&Generation<R>) -> bool) -> Arc<Generation<R>> {
+        let mut switched = self.inner.live.subscribe();
+        loop {
+            let live = Arc::clone(&switched.borrow_and_update());
+            let is_there = {
+                let there = pin!(live.until(&reached));
+                let replaced = pin!(switched.changed());
+                matches!(select(there, replaced).await, Either::Left(_))
+            };
+            if is_there {
+                return live;
+            }
+        }
     }
 
     /// Asks the read model, between two batches: `projection.query(|model| model.total()).after(position)`. With several parts, the first one is asked;
@@ -267,28 +168,43 @@ impl<R: ReadModel> ProjectionRef<R> {
         self.query(|_| ()).after(position)
     }
 
-    /// Stops reading after the batches in hand, until [`resume`](Self::resume). Queries are answered meanwhile.
+    /// Stops reading after the batches in hand, until [`resume`](Self::resume). Queries are answered meanwhile. A [rebuild](Self::rebuild) waits as well.
     pub fn pause(&self) {
         self.inner.paused.store(true, Ordering::Release);
-        self.inner.live().tell(|| Work::Go);
+        self.inner.tell(|| Work::Go);
     }
 
     /// Reads on.
     pub fn resume(&self) {
         self.inner.paused.store(false, Ordering::Release);
-        self.inner.live().tell(|| Work::Again);
+        self.inner.tell(|| Work::Again);
     }
 
     /// Tries again what could not be done: the event it halts at, a store that was not available.
     pub fn retry(&self) {
-        self.inner.live().tell(|| Work::Again);
+        self.inner.tell(|| Work::Again);
     }
 
-    /// Records the event that a part halts at, and leaves it out. Says how many parts did so.
-    pub async fn skip(&self) -> usize {
+    /// Leaves out the event that a part [halts](Doing::Halted) at, once that is recorded in the journal. `false`: no part halts at this event, so nothing was
+    /// done. While it is paused it does so when it is resumed.
+    ///
+    /// # Errors
+    ///
+    /// [`AskError`]: it is not known to be recorded. Where the journal is not available it is tried again by itself, and so it **may** be left out later.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future may have decided.
+    pub async fn skip(&self, id: &PersistenceId, sequence: Sequence) -> Result<bool, AskError> {
         let live = self.inner.live();
-        let each = live.parts.iter().map(|(part, _)| part.ask(Work::Skip));
-        join_all(each).await.into_iter().filter(|skipped| matches!(skipped, Ok(true))).count()
+        let ask = |part: &ActorRef<Work<R>>| {
+            part.ask(|reply| Work::Skip(id.clone(), sequence, reply)).into_future()
+        };
+        let answers = join_all(live.parts.iter().map(|(part, _)| ask(part))).await;
+        if answers.iter().any(|answer| matches!(answer, Ok(true))) {
+            return Ok(true);
+        }
+        answers.into_iter().find(Result::is_err).unwrap_or(Ok(false))
     }
 
     /// The events that were left out, the oldest first: at most the last 10,000, and how many there are in all.
@@ -300,41 +216,13 @@ impl<R: ReadModel> ProjectionRef<R> {
         self.inner.ledger.ask(Entry::Skipped).await
     }
 
-    /// Builds the read model anew, from the first event on, beside the live one, and makes it the live one when it has caught up. The one before is
-    /// stopped then; what it stored stays, and is the user's to remove. Returns the new generation.
-    ///
-    /// # Errors
-    ///
-    /// [`RebuildError`]: the one before is still the live one. Another call goes on where this one was.
-    ///
-    /// # Cancel safety
-    ///
-    /// A dropped future stops what it built, and nothing has changed for the live one.
-    pub async fn rebuild(&self) -> Result<u64, RebuildError> {
-        let Inner { settings, system, journal, ledger, paused, .. } = &*self.inner;
-        let _alone = self.inner.building.try_lock().map_err(|_| RebuildError::Already)?;
-        let number = self.generation() + 1;
-        let next = Generation::spawn(settings, system, journal, ledger, paused, number);
-        let next = Arc::new(next.map_err(RebuildError::Spawn)?);
-        let mut abandoned = Abandoned(Some(Arc::clone(&next)));
-        let end = journal.end().await.map_err(RebuildError::Read)?;
-        next.until(|next| next.has(&end) || next.stuck().is_some()).await;
-        if let Some(doing) = next.stuck() {
-            drop(abandoned);
-            next.stop().await;
-            return Err(RebuildError::Stuck { doing });
-        }
-        let recorded = ledger.ask(|reply| Entry::Switch { generation: number, reply }).await;
-        recorded.map_err(RebuildError::Ledger)?;
-        abandoned.0 = None;
-        let before = std::mem::replace(&mut *self.inner.live.lock(), next);
-        before.stop().await;
-        Ok(number)
-    }
-
     /// Stops it; what is being committed is finished.
     pub async fn stop(&self) {
+        let next = self.inner.next.lock().take();
         self.inner.live().stop().await;
+        if let Some(next) = next {
+            next.stop().await;
+        }
         self.inner.ledger.stop().await;
     }
 

@@ -3,7 +3,7 @@
 //! It is event-sourced, under the id `projection/NAME`, so it is as durable as the events themselves. An event is recorded as left out *before* the read
 //! model goes past it; recorded twice, because a crash came in between, it counts once.
 
-use omnitron_runtime::{ActorRef, ReplyTo};
+use omnitron_runtime::{ActorRef, AskError, ReplyTo};
 
 use crate::effect::Effect;
 use crate::event_sourced::{EventSourced, Scope};
@@ -110,13 +110,12 @@ impl EventSourced for Ledger {
     }
 }
 
-/// Whether somebody decided so before a crash. A ledger that cannot answer knows of nothing.
+/// Whether somebody decided so before a crash.
 pub(super) async fn was_left_out(
     ledger: &ActorRef<Entry>,
     id: PersistenceId,
     sequence: Sequence,
     generation: u64,
-) -> bool {
-    let was = ledger.ask(|reply| Entry::Has { id, sequence, generation, reply }).await;
-    was.unwrap_or(false)
+) -> Result<bool, AskError> {
+    ledger.ask(|reply| Entry::Has { id, sequence, generation, reply }).await
 }

@@ -5,24 +5,30 @@
 //! | file | answers |
 //! |---|---|
 //! | `model` | what does a user write? |
-//! | `part`, `hand` | who puts events into the read model? |
+//! | `part`, `hand`, `opening` | who puts events into the read model? |
+//! | `guard` | what if the read model panics? |
 //! | `attempt` | what is tried next? |
 //! | `reading` | who reads and decodes meanwhile? |
 //! | `ledger` | what was left out, which generation is live? |
 //! | `status`, `gauge` | what can others see? |
 //! | `handle`, `query` | what can others do? |
+//! | `generation`, `rebuild` | which parts build one read model, and how does the next one take over? |
 //! | `keyed` | what if the store has no transactions? |
 
 mod attempt;
 mod gauge;
+mod generation;
+mod guard;
 mod hand;
 mod handle;
 mod keyed;
 mod ledger;
 mod model;
+mod opening;
 mod part;
 mod query;
 mod reading;
+mod rebuild;
 mod status;
 
 use std::borrow::Cow;
@@ -31,11 +37,12 @@ use std::fmt;
 use omnitron_runtime::{ActorSystem, AskError, Dispatcher, Failure, SpawnError};
 
 pub use attempt::Poison;
-pub use handle::{Lag, ProjectionRef, RebuildError};
+pub use handle::{Lag, ProjectionRef};
 pub use keyed::AtLeastOnce;
 pub use ledger::Skipped;
 pub use model::{Batch, CommitError, Effects, Projected, ReadModel, Readable};
 pub use query::{Query, QueryError};
+pub use rebuild::RebuildError;
 pub use status::{Doing, PartStatus};
 
 pub(crate) use model::chain;

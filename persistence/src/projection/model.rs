@@ -154,12 +154,14 @@ impl<'a, E> Batch<'a, E> {
         self.part
     }
 
-    /// This event cannot be taken, ever: `Err(batch.refuse(event, "an order without a customer"))`.
+    /// This event, one of [`events`](Self::events), cannot be taken, ever: `Err(batch.refuse(event, "an order without a customer"))`.
+    ///
+    /// With an event that is not one of them it is as with a panic: fewer are tried at once, until it is known over which.
     pub fn refuse(&self, event: &Projected<E>, reason: impl fmt::Display) -> CommitError {
         let at = self.events.iter().position(|other| std::ptr::eq(other, event));
         let (position, reason) = (event.position, reason.to_string());
         let at = at.or_else(|| self.events.iter().position(|other| other.position == position));
-        CommitError(Why::Refused { at: at.unwrap_or_default(), reason })
+        CommitError(Why::Refused { at, reason })
     }
 }
 
@@ -170,7 +172,11 @@ pub struct CommitError(pub(crate) Why);
 #[derive(Debug)]
 pub(crate) enum Why {
     Unavailable(String),
-    Refused { at: usize, reason: String },
+    /// `None`: an event that is not of the batch.
+    Refused {
+        at: Option<usize>,
+        reason: String,
+    },
 }
 
 impl<E: Error> From<E> for CommitError {

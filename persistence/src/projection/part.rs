@@ -9,26 +9,25 @@
 //! * Events behind the offset that is stored are not deleted.
 //! * A restart opens the read model anew and goes on where its offset is.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use omnitron_runtime::{Actor, ActorRef, CheckResult, Context, Failure, ReplyTo};
-use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 
 use super::attempt::{Order, Outcome};
 use super::gauge;
+use super::guard;
 use super::hand::{Hand, advance};
 use super::ledger::{self, Entry};
 use super::model::{Batch, ReadModel, Why};
-use super::reading::{self, AHEAD, Bad, Fetched};
+use super::opening::{Line, Open, Trouble};
+use super::reading::{Bad, Fetched};
 use super::status::{Board, Doing};
 use super::{Settings, Target};
-use crate::error::panic_text;
-use crate::feed::{FeedError, Follow};
-use crate::id::{Ordinal, Slice};
+use crate::feed::FeedError;
+use crate::id::{Ordinal, PersistenceId, Sequence, Slice};
 use crate::journal::{Journal, Reader};
 use crate::offset::Offset;
 
@@ -37,10 +36,17 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 /// After so many events that are not for the read model, the offset is stored all the same.
 const EVENTS_PER_MARK: u64 = 10_000;
 
-type Line<R> = mpsc::Receiver<Result<Fetched<<R as ReadModel>::Event>, FeedError>>;
 type Got<R> = Option<Result<Fetched<<R as ReadModel>::Event>, FeedError>>;
 /// Something that is asked of the read model.
 pub(crate) type Question<R> = Box<dyn FnOnce(&mut R) + Send>;
+
+/// A question that is to be answered by a read model which holds the events at some positions.
+pub(crate) struct Asked<R> {
+    pub(crate) question: Question<R>,
+    pub(crate) after: Vec<Position>,
+    /// Where the question goes when the read model, opened anew since the asker has looked, does not hold them.
+    pub(crate) too_early: oneshot::Sender<Question<R>>,
+}
 
 pub(crate) enum Work<R: ReadModel> {
     /// Look whether there is something to do.
@@ -49,8 +55,9 @@ pub(crate) enum Work<R: ReadModel> {
     Got(u64, Line<R>, Got<R>),
     /// A wait is over, or somebody wants another try.
     Again,
-    Skip(ReplyTo<bool>),
-    Ask(Question<R>),
+    /// Leave out this event, if it is the one that cannot be taken. Says whether it was, once that is recorded.
+    Skip(PersistenceId, Sequence, ReplyTo<bool>),
+    Ask(Asked<R>),
     Check(ReplyTo<CheckResult>),
     /// Tell the recorder of metrics.
     Measure,
@@ -58,13 +65,15 @@ pub(crate) enum Work<R: ReadModel> {
 
 /// A part of a projection.
 pub(crate) struct Part<R: ReadModel> {
-    settings: Arc<Settings<R>>,
-    target: Target,
-    slices: Vec<Slice>,
-    board: Arc<Board>,
+    pub(super) settings: Arc<Settings<R>>,
+    pub(super) target: Target,
+    pub(super) slices: Vec<Slice>,
+    pub(super) board: Arc<Board>,
     paused: Arc<AtomicBool>,
     ledger: ActorRef<Entry>,
-    journal: Journal,
+    pub(super) journal: Journal,
+    /// Keeps events until they are stored, whatever becomes of read models meanwhile.
+    pub(super) reader: Arc<Reader>,
     open: Option<Open<R>>,
     hand: Option<Hand<R::Event>>,
     failures: u32,
@@ -74,39 +83,12 @@ pub(crate) struct Part<R: ReadModel> {
     is_live: bool,
 }
 
-/// A read model that is open, and what is read for it.
-struct Open<R: ReadModel> {
-    /// How many were opened before it. A restart leaves what the one before has asked for on its way.
-    number: u64,
-    model: R,
-    /// `None` while it is waited for.
-    line: Option<Line<R>>,
-    reader: Arc<Reader>,
-    /// What is in the read model, or passed by it.
-    offset: Offset,
-    /// How many events were passed since the offset was stored.
-    unmarked: u64,
-}
-
-/// Why there is no read model to write to.
-enum Trouble {
-    Passing(String),
-    Lasting(String),
-}
-
-impl From<FeedError> for Trouble {
-    fn from(error: FeedError) -> Self {
-        let text = super::model::chain(&error);
-        if error.passes() { Self::Passing(text) } else { Self::Lasting(text) }
-    }
-}
-
 impl<R: ReadModel> Part<R> {
     pub(crate) fn new(
         settings: &Arc<Settings<R>>,
         target: &Target,
         slices: &[Slice],
-        shared: (&Arc<Board>, &Arc<AtomicBool>),
+        shared: (&Arc<Board>, &Arc<AtomicBool>, &Arc<Reader>),
         ledger: &ActorRef<Entry>,
         journal: &Journal,
     ) -> Self {
@@ -118,6 +100,7 @@ impl<R: ReadModel> Part<R> {
             paused: Arc::clone(shared.1),
             ledger: ledger.clone(),
             journal: journal.clone(),
+            reader: Arc::clone(shared.2),
             open: None,
             hand: None,
             failures: 0,
@@ -171,26 +154,35 @@ impl<R: ReadModel> Part<R> {
                     let reason = reason.unwrap_or_else(|| hand.reason.clone());
                     return self.suspend(attempts, reason, ctx);
                 }
-                Order::Halt => {
-                    if let Some(Bad { id, sequence, reason, .. }) = hand.suspect() {
-                        let generation = self.target.generation;
-                        if ledger::was_left_out(&self.ledger, id.clone(), sequence, generation).await {
-                            if let Some(hand) = &mut self.hand {
-                                hand.attempt.skip();
-                            }
-                            continue;
-                        }
-                        tracing::error!(projection = %self.target, %id, %sequence, %reason, "a projection halts at an event");
-                        self.show(Doing::Halted { id, sequence, reason });
-                    }
-                    return;
-                }
+                Order::Halt if hand.halts => return,
+                Order::Halt => self.halt().await,
             }
         }
         if self.is_live {
             self.board.change(|status| status.is_live = true);
         }
         self.fetch(ctx);
+    }
+
+    /// Somebody has to decide about the next event, or did so before a crash.
+    async fn halt(&mut self) {
+        let Some(hand) = &mut self.hand else { return };
+        let Some(Bad { id, sequence, reason, .. }) = hand.suspect() else { return };
+        match ledger::was_left_out(&self.ledger, id.clone(), sequence, self.target.generation).await {
+            Ok(true) => {
+                hand.attempt.skip();
+            }
+            Ok(false) => {
+                hand.halts = true;
+                tracing::error!(projection = %self.target, %id, %sequence, %reason, "a projection halts at an event");
+                self.show(Doing::Halted { id, sequence, reason });
+            }
+            Err(error) => {
+                hand.reason =
+                    format!("{reason}; and it is not known whether it was left out before: {error}");
+                hand.attempt.fail();
+            }
+        }
     }
 
     /// Asks for what was read.
@@ -231,40 +223,6 @@ impl<R: ReadModel> Part<R> {
         ctx.timers().once("again", wait, || Work::Again);
     }
 
-    /// Opens the read model and begins to read where its offset is.
-    async fn open(&mut self, ctx: &mut Context<Self>) -> Result<Open<R>, Trouble> {
-        let passing = |failure: Failure| Trouble::Passing(failure.to_string());
-        let made = catch_unwind(AssertUnwindSafe(|| (self.settings.factory)(&self.target)));
-        let made = made.unwrap_or_else(|panic| Err(Failure::msg(panic_text(&*panic))));
-        let mut model = made.map_err(passing)?;
-        let offsets = AssertUnwindSafe(model.offsets()).catch_unwind().await;
-        let offsets =
-            offsets.unwrap_or_else(|panic| Err(Failure::msg(panic_text(&*panic)))).map_err(passing)?;
-        let mut offset = self.journal.start().ok_or(FeedError::NotOpen)?;
-        for bytes in offsets {
-            let stored = Offset::from_bytes(&bytes).map_err(|error| Trouble::Lasting(error.to_string()))?;
-            if !offset.merge(&stored) {
-                let (given, actual) = (stored.journal(), offset.journal());
-                return Err(FeedError::OtherJournal { given, actual }.into());
-            }
-        }
-        let mut follow = Follow::all().after(offset.clone()).slices(self.slices.iter().copied());
-        if self.settings.despite_deletions {
-            follow = follow.despite_deletions();
-        }
-        let feed = self.journal.follow(ctx.env(), follow).await?;
-        let reader = feed.reader();
-        let (sender, line) = mpsc::channel(AHEAD);
-        let (tag, most, label) = (self.settings.tag.clone(), self.settings.batch, self.target.to_string());
-        ctx.env().spawn(|| label, reading::read(feed, tag, most, sender));
-        // Of the slices of other parts it knows nothing that stays true.
-        let mine = |slice: &(Slice, Ordinal)| self.slices.contains(&slice.0);
-        let mut own = Offset::start(offset.journal());
-        offset.iter().filter(mine).for_each(|(slice, ordinal)| own.advance(slice, ordinal));
-        let number = self.board.opened();
-        Ok(Open { number, model, line: Some(line), reader, offset: own, unmarked: 0 })
-    }
-
     /// Puts the next events into the read model.
     async fn commit(&mut self, count: usize) {
         let (Some(hand), Some(open)) = (&mut self.hand, &mut self.open) else { return };
@@ -282,24 +240,28 @@ impl<R: ReadModel> Part<R> {
         let batch = Batch {
             events,
             forgotten: forgotten.map(|mark| &mark.id),
-            offset: &offset,
+            offset: &open.to_store(&offset),
             part: self.target.part,
         };
-        let outcome = match AssertUnwindSafe(open.model.commit(&batch)).catch_unwind().await {
+        let outcome = match open.model.commit(&batch).await {
             Ok(Ok(())) => Outcome::Done,
             Ok(Err(error)) => match error.0 {
                 Why::Unavailable(reason) => {
                     hand.reason = reason;
                     Outcome::Unavailable
                 }
-                Why::Refused { at, reason } => {
+                Why::Refused { at: Some(at), reason } => {
                     hand.reason = reason;
                     Outcome::Refused { at }
                 }
+                Why::Refused { at: None, reason } => {
+                    hand.reason = format!("an event was refused that is not of the batch: {reason}");
+                    Outcome::Unclear
+                }
             },
             Err(panic) => {
-                hand.reason = format!("the read model panicked: {}", panic_text(&*panic));
-                Outcome::Panicked
+                hand.reason = format!("the read model panicked: {panic}");
+                Outcome::Unclear
             }
         };
         hand.attempt.learn(count, outcome);
@@ -318,7 +280,7 @@ impl<R: ReadModel> Part<R> {
     fn passed(&mut self, offset: Offset, events: u64, stored: bool) {
         let Some(open) = &mut self.open else { return };
         if stored {
-            offset.iter().for_each(|(slice, ordinal)| open.reader.passed(slice, ordinal));
+            offset.iter().for_each(|(slice, ordinal)| self.reader.passed(slice, ordinal));
             open.unmarked = 0;
         }
         open.offset.clone_from(&offset);
@@ -346,9 +308,10 @@ impl<R: ReadModel> Part<R> {
     /// Stores an offset without events.
     async fn mark(&mut self, offset: Offset) {
         let Some(open) = &mut self.open else { return };
-        let batch = Batch { events: &[], forgotten: None, offset: &offset, part: self.target.part };
+        let whole = open.to_store(&offset);
+        let batch = Batch { events: &[], forgotten: None, offset: &whole, part: self.target.part };
         // One that fails is stored with the next events.
-        let stored = AssertUnwindSafe(open.model.commit(&batch)).catch_unwind().await;
+        let stored = open.model.commit(&batch).await;
         self.passed(offset, 0, matches!(stored, Ok(Ok(()))));
     }
 
@@ -362,8 +325,11 @@ impl<R: ReadModel> Part<R> {
         let record = |reply| Entry::Skip { id, sequence, reason, generation, reply };
         if let Err(error) = self.ledger.ask(record).await {
             hand.reason = format!("what is left out cannot be recorded: {error}");
+            // They learn that it is not recorded now.
+            hand.deciders.clear();
             return hand.attempt.fail();
         }
+        hand.deciders.drain(..).for_each(|reply| reply.send(true));
         hand.attempt.skipped();
         hand.reason.clear();
         hand.leave_out();
@@ -372,6 +338,26 @@ impl<R: ReadModel> Part<R> {
             advance(&mut offset, [position]);
             self.mark(offset).await;
         }
+    }
+
+    /// Asks the read model. `false`: it panicked.
+    fn answer(&mut self, asked: Asked<R>) -> bool {
+        let Asked { question, after, too_early } = asked;
+        let Some(open) = &mut self.open else {
+            guard::let_go(question);
+            return true;
+        };
+        // The slices of the other parts are theirs: what they have stored stays so.
+        let lacks = |at: &Position| self.slices.contains(&at.slice) && !open.offset.covers(*at);
+        if after.iter().any(lacks) {
+            guard::let_go(too_early.send(question));
+            return true;
+        }
+        let answered = open.model.ask(question);
+        if let Err(reason) = &answered {
+            tracing::warn!(projection = %self.target, %reason, "a query panicked: the read model is opened anew");
+        }
+        answered.is_ok()
     }
 
     /// What was read has come.
@@ -425,22 +411,25 @@ impl<R: ReadModel> Actor for Part<R> {
                 (self.waits, self.unreadable) = (false, false);
                 if let Some(hand) = &mut self.hand {
                     hand.attempt.again();
+                    hand.halts = false;
                     self.board.change(|status| status.doing = Doing::Runs);
                 }
             }
-            Work::Skip(reply) => {
-                let skipped = self.hand.as_mut().is_some_and(|hand| hand.attempt.skip());
-                self.waits &= !skipped;
-                reply.send(skipped);
+            Work::Skip(id, sequence, reply) => {
+                let is_it = |bad: Bad| bad.id == id && bad.sequence == sequence;
+                let hand = self.hand.as_mut().filter(|hand| hand.suspect().is_some_and(is_it));
+                if let Some(hand) = hand.and_then(|hand| hand.attempt.skip().then_some(hand)) {
+                    hand.deciders.push(reply);
+                    self.waits = false;
+                } else {
+                    reply.send(false);
+                }
             }
-            Work::Ask(question) => {
-                let Some(open) = &mut self.open else { return Ok(()) };
-                // What a panic left is nothing to go on with, and no reason to spend a restart on somebody's query.
-                let answered = catch_unwind(AssertUnwindSafe(|| question(&mut open.model)));
-                if answered.is_ok() {
+            Work::Ask(asked) => {
+                if self.answer(asked) {
                     return Ok(());
                 }
-                tracing::warn!(projection = %self.target, "a query panicked: the read model is opened anew");
+                // What a panic left is nothing to go on with, and no reason to spend a restart on somebody's query.
                 (self.open, self.hand) = (None, None);
             }
             Work::Check(reply) => {

@@ -8,9 +8,10 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use tokio::sync::oneshot;
 
+use super::generation::Generation;
 use super::handle::ProjectionRef;
 use super::model::ReadModel;
-use super::part::{Question, Work};
+use super::part::{Asked, Question, Work};
 use super::status::Doing;
 use crate::offset::Position;
 
@@ -73,29 +74,44 @@ impl<R: ReadModel, T: Send + 'static> Query<R, T> {
 
     async fn run(self) -> Result<T, QueryError> {
         let Self { projection, ask, after, within } = self;
-        let live = projection.inner.live();
         let doing = || {
-            let first = live.parts.first();
-            first.map_or(Doing::Ended, |(_, board)| board.get().doing)
+            let live = projection.inner.live();
+            live.parts.first().map_or(Doing::Ended, |(_, board)| board.get().doing)
         };
-        let is_there = |position: &Position| live.parts.iter().any(|(_, board)| board.covers(*position));
         let mut limit = pin!(projection.env().sleep(within));
-        let reached = pin!(live.until(|_| after.iter().all(is_there)));
-        if let Either::Right(_) = select(reached, &mut limit).await
-            && let Some(&position) = after.iter().find(|position| !is_there(position))
-        {
-            return Err(QueryError::Behind { position, after: within, doing: doing() });
-        }
         let (answer, answered) = oneshot::channel();
-        let question: Question<R> = Box::new(move |model| {
+        let mut question: Question<R> = Box::new(move |model| {
             // Whoever is gone does not want to know.
             let _ = answer.send(ask(model));
         });
-        let Some((part, _)) = live.parts.first() else {
-            return Err(QueryError::Unanswered { doing: Doing::Ended });
-        };
-        if part.tell(Work::Ask(question)).is_err() {
-            return Err(QueryError::Unanswered { doing: doing() });
+        loop {
+            let lacks = |live: &Generation<R>| {
+                let is_there = |at: &&Position| live.parts.iter().any(|(_, board)| board.covers(**at));
+                after.iter().find(|at| !is_there(at)).copied()
+            };
+            let reached = pin!(projection.until(|live| lacks(live).is_none()));
+            let live = match select(reached, &mut limit).await {
+                Either::Left((live, _)) => live,
+                Either::Right(_) => {
+                    let Some(position) = lacks(&projection.inner.live()) else {
+                        return Err(QueryError::TimedOut { after: within });
+                    };
+                    return Err(QueryError::Behind { position, after: within, doing: doing() });
+                }
+            };
+            let Some((part, _)) = live.parts.first() else {
+                return Err(QueryError::Unanswered { doing: Doing::Ended });
+            };
+            let (too_early, returned) = oneshot::channel();
+            if part.tell(Work::Ask(Asked { question, after: after.clone(), too_early })).is_err() {
+                return Err(QueryError::Unanswered { doing: doing() });
+            }
+            match select(returned, &mut limit).await {
+                // The read model was opened anew in between.
+                Either::Left((Ok(again), _)) => question = again,
+                Either::Left((Err(_), _)) => break,
+                Either::Right(_) => return Err(QueryError::TimedOut { after: within }),
+            }
         }
         match select(answered, limit).await {
             Either::Left((answer, _)) => answer.map_err(|_| QueryError::Unanswered { doing: doing() }),

@@ -119,9 +119,9 @@ fn one_that_cannot_let_go_halts_there_and_can_be_told_to_go_on() {
     world.write("b", 2);
     world.sim.advance(Duration::from_secs(1));
     let doing = projection.status().remove(0).doing;
-    let Doing::Halted { id, reason, .. } = &doing else { panic!("{doing:?}") };
+    let Doing::Halted { id, sequence, reason } = &doing else { panic!("{doing:?}") };
     assert!(id.as_str() == "a" && reason.contains("it cannot let go"), "{doing:?}");
-    assert_eq!(world.sim.block_on(projection.skip()), 1);
+    assert!(world.sim.block_on(projection.skip(id, *sequence)).unwrap());
     world.sim.advance(Duration::from_secs(1));
     assert_eq!(sums.state.lock().sums.get("b"), Some(&2));
     assert_eq!(world.sim.block_on(projection.skipped()).unwrap().0, 1);

@@ -11,15 +11,22 @@ use omnitron_persistence::backend::{Append, JournalBackend};
 use omnitron_persistence::disk::sim::Sim as Disk;
 use omnitron_persistence::projection::{AtLeastOnce, Batch, CommitError, Effects, Target};
 use omnitron_persistence::{Journal, PersistenceId, Projection, ReadModel, Sequence, Slices, WithJournal};
-use omnitron_runtime::ActorSystem;
 use omnitron_runtime::testkit::Sim;
+use omnitron_runtime::{ActorSystem, Failure};
 use parking_lot::Mutex;
 
 use crate::world::{Noted, Shelf, noted};
 
 /// What came, by key, and how often.
 #[derive(Clone, Default)]
-struct Letters(Arc<Mutex<BTreeMap<String, u32>>>);
+pub(crate) struct Letters(Arc<Mutex<BTreeMap<String, u32>>>);
+
+impl Letters {
+    /// How often the one with this key came.
+    pub(crate) fn times(&self, key: &str) -> u32 {
+        self.0.lock().get(key).copied().unwrap_or_default()
+    }
+}
 
 impl Effects for Letters {
     type Event = Noted;
@@ -67,10 +74,16 @@ fn live(random: &mut Random, disk: &Disk, shelf: &Shelf, letters: &Letters, is_l
     };
     let parts = 1 + u32::try_from(random.below(2)).expect("it is small");
     let model = shelf.clone();
-    let once = Projection::new("once", move |_: &Target| Ok(model.clone())).parts(parts).batch(3);
+    // One of them may not open at first.
+    let shut = Mutex::new(Some(random.below(3)));
+    let open = move |target: &Target| match shut.lock().take_if(|part| *part == u64::from(target.part)) {
+        Some(_) => Err(Failure::msg("no connection")),
+        None => Ok(model.clone()),
+    };
+    let once = Projection::new("once", open).parts(parts).batch(3);
     let (effects, beside) = (letters.clone(), journal.clone());
     let open = move |target: &Target| Ok(AtLeastOnce::new(&beside, target, effects.clone()));
-    let keyed = Projection::new("keyed", open).batch(2);
+    let keyed = Projection::new("keyed", open).parts(parts).batch(2);
     start(&sim, &system, once);
     start(&sim, &system, keyed);
     run(&log);

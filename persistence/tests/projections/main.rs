@@ -3,15 +3,19 @@
 extern crate omnitron_persistence as omnitron;
 
 mod crash;
+mod kept;
+mod panics;
+mod parts;
 mod poison;
+mod queries;
+mod rebuilds;
 mod trouble;
 mod world;
 
-use std::future::IntoFuture;
 use std::time::Duration;
 
-use omnitron_persistence::projection::{Doing, QueryError, RebuildError};
-use omnitron_persistence::{NewEvent, Ordinal, Position};
+use omnitron_persistence::NewEvent;
+use omnitron_persistence::projection::Doing;
 
 use world::{World, noted};
 
@@ -63,45 +67,6 @@ fn after_a_restart_it_goes_on_where_its_offset_is_also_in_other_parts() {
 }
 
 #[test]
-fn a_query_sees_what_its_asker_has_written() {
-    let mut world = World::new(4);
-    let projection = world.start(world.projection("notes"));
-    projection.pause();
-    let position = world.write("a", 1..=1);
-    let query = projection.query(|shelf| shelf.numbers("a")).after(position).within(Duration::from_secs(1));
-    let behind = world.sim.block_on(query.into_future());
-    assert!(matches!(behind, Err(QueryError::Behind { doing: Doing::Paused, .. })), "{behind:?}");
-    assert_eq!(world.sim.block_on(projection.query(|shelf| shelf.numbers("a")).into_future()), Ok(vec![]));
-    projection.resume();
-    let query = projection.query(|shelf| shelf.numbers("a")).after(position);
-    assert_eq!(world.sim.block_on(query.into_future()), Ok(vec![1]));
-    let never = Position { ordinal: Ordinal::new(99), ..position };
-    let behind = world.sim.block_on(projection.after(never).into_future());
-    assert!(matches!(behind, Err(QueryError::Behind { .. })), "{behind:?}");
-}
-
-#[test]
-fn a_query_that_panics_is_not_answered_and_the_next_one_is() {
-    let mut world = World::new(5);
-    world.write("a", 1..=2);
-    let projection = world.start(world.projection("notes"));
-    world.sim.run_until_idle();
-    for _ in 0..50 {
-        let panics = projection.query(|_| -> u64 { panic!("a bad query") });
-        let answer = world.sim.block_on(panics.into_future());
-        assert!(matches!(answer, Err(QueryError::Unanswered { .. })), "{answer:?}");
-        world.sim.run_until_idle();
-    }
-    assert_eq!(
-        world.sim.block_on(projection.query(|shelf| shelf.numbers("a")).into_future()),
-        Ok(vec![1, 2])
-    );
-    world.write("a", 3..=3);
-    world.sim.run_until_idle();
-    assert_eq!(world.shelf.numbers("a"), [1, 2, 3]);
-}
-
-#[test]
 fn a_paused_projection_does_nothing_until_it_is_resumed() {
     let mut world = World::new(6);
     let projection = world.start(world.projection("notes"));
@@ -115,55 +80,4 @@ fn a_paused_projection_does_nothing_until_it_is_resumed() {
     projection.resume();
     world.sim.run_until_idle();
     assert_eq!(world.shelf.numbers("a").len(), 100);
-}
-
-#[test]
-fn a_rebuild_runs_beside_the_live_one_and_takes_its_place_when_it_has_caught_up() {
-    let mut world = World::new(7);
-    world.write("a", 1..=20);
-    let projection = world.start(world.projection("notes").parts(2));
-    world.sim.run_until_idle();
-    let live = world.shelf.clone();
-    let next = world.shelf_of(1);
-    next.unavailable(true);
-    let rebuild = {
-        let projection = projection.clone();
-        world.spawn(async move { projection.rebuild().await })
-    };
-    world.sim.advance(Duration::from_secs(1));
-    world.write("a", 21..=21);
-    world.sim.run_until_idle();
-    assert_eq!((projection.generation(), live.numbers("a").len()), (0, 21), "the live one goes on");
-    let again = world.sim.block_on(projection.rebuild());
-    assert!(matches!(again, Err(RebuildError::Already)), "{again:?}");
-    next.unavailable(false);
-    world.sim.advance(Duration::from_secs(30));
-    assert_eq!(rebuild.get().unwrap(), 1);
-    assert_eq!((projection.generation(), next.numbers("a").len()), (1, 21));
-    world.write("a", 22..=22);
-    world.sim.run_until_idle();
-    assert_eq!((live.numbers("a").len(), next.numbers("a").len()), (21, 22));
-    let health = world.sim.block_on(world.system.health().report(Duration::from_secs(1)));
-    assert!(health.is_ready(), "the one before has ended for good: {health:?}");
-    world.sim.block_on(projection.stop());
-    let projection = world.start(world.projection("notes"));
-    assert_eq!(projection.generation(), 1, "also after a restart");
-}
-
-#[test]
-fn events_that_a_projection_has_not_stored_are_kept_when_snapshots_delete() {
-    let world = World::new(8);
-    let projection = world.start(world.projection("notes"));
-    world.sim.run_until_idle();
-    world.shelf.unavailable(true);
-    let account = world.diary("diary");
-    world.tell(&account, 30);
-    assert_eq!(world.shelf.numbers("diary"), [0; 0]);
-    world.shelf.unavailable(false);
-    world.sim.advance(Duration::from_secs(30));
-    assert_eq!(world.shelf.numbers("diary"), (1..=30).collect::<Vec<_>>());
-    assert!(world.first_left("diary") <= 1, "nothing was deleted before it was read");
-    world.tell(&account, 30);
-    assert!(world.first_left("diary") > 1, "and what was read does not stay for ever");
-    assert_eq!(projection.status()[0].doing, Doing::Runs);
 }

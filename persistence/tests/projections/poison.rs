@@ -2,11 +2,18 @@
 
 use std::time::Duration;
 
-use omnitron_persistence::NewEvent;
 use omnitron_persistence::backend::memory::Failure;
 use omnitron_persistence::projection::{Doing, Poison};
+use omnitron_persistence::{NewEvent, PersistenceId, ProjectionRef, Sequence};
+use omnitron_runtime::AskError;
 
-use crate::world::{World, noted};
+use crate::world::{Shelf, World, noted};
+
+/// Decides that an event of `a` is left out.
+fn skip(world: &World, projection: &ProjectionRef<Shelf>, sequence: u64) -> Result<bool, AskError> {
+    let id = PersistenceId::new("a").expect("it is valid");
+    world.sim.block_on(projection.skip(&id, Sequence::new(sequence)))
+}
 
 #[test]
 fn a_projection_halts_in_front_of_it_until_somebody_decides() {
@@ -26,14 +33,22 @@ fn a_projection_halts_in_front_of_it_until_somebody_decides() {
     world.sim.run_until_idle();
     assert_eq!(projection.status()[0].doing, halted, "it still cannot");
 
-    assert_eq!(world.sim.block_on(projection.skip()), 1);
+    assert!(!skip(&world, &projection, 4).unwrap(), "it halts at another one");
+    world.sim.run_until_idle();
+    assert_eq!(projection.status()[0].doing, halted);
+    assert!(skip(&world, &projection, 5).unwrap());
+    assert_eq!(
+        world.sim.block_on(projection.skipped()).unwrap().0,
+        1,
+        "it is recorded when the answer comes"
+    );
     world.sim.run_until_idle();
     assert_eq!(world.shelf.numbers("a"), [1, 2, 3, 4, 6, 7, 8, 9]);
     let (count, skipped) = world.sim.block_on(projection.skipped()).unwrap();
     assert_eq!((count, skipped.len()), (1, 1));
     assert_eq!((skipped[0].id.as_str(), skipped[0].sequence.get()), ("a", 5));
     assert!(skipped[0].reason.contains("not wanted"), "{skipped:?}");
-    assert_eq!(world.sim.block_on(projection.skip()), 0, "there is nothing to skip any more");
+    assert!(!skip(&world, &projection, 5).unwrap(), "there is nothing to skip any more");
     assert!(world.sim.block_on(world.system.health().report(Duration::from_secs(1))).is_ready());
 }
 
@@ -79,6 +94,22 @@ fn what_cannot_be_recorded_is_not_left_out() {
 }
 
 #[test]
+fn whoever_decides_that_one_is_left_out_learns_whether_that_is_recorded() {
+    let mut world = World::new(17);
+    world.write("a", 1..=3);
+    world.shelf.refuse(Some(2));
+    let projection = world.start(world.projection("notes"));
+    world.sim.run_until_idle();
+    world.controls.fail_next(Failure::Refused);
+    let answer = skip(&world, &projection, 2);
+    assert!(answer.is_err(), "{answer:?}");
+    assert_eq!(world.shelf.numbers("a"), [1]);
+    world.sim.advance(Duration::from_mins(1));
+    assert_eq!(world.shelf.numbers("a"), [1, 3], "it is tried again");
+    assert_eq!(world.sim.block_on(projection.skipped()).unwrap().0, 1);
+}
+
+#[test]
 fn one_that_was_left_out_before_a_crash_is_not_asked_about_again() {
     let mut world = World::new(16);
     world.write("a", 1..=3);
@@ -86,7 +117,7 @@ fn one_that_was_left_out_before_a_crash_is_not_asked_about_again() {
     let projection = world.start(world.projection("notes"));
     world.sim.run_until_idle();
     let before = world.shelf.offset(0).unwrap();
-    assert_eq!(world.sim.block_on(projection.skip()), 1);
+    assert!(skip(&world, &projection, 2).unwrap());
     world.sim.block_on(projection.stop());
     // The record is there, and the offset behind it is not.
     world.shelf.set_offset(0, before);
