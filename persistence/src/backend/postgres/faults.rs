@@ -8,9 +8,9 @@
 use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
-use crate::backend::{Fault, WriteError};
+use crate::backend::{Fault, ReadError, WriteError};
 
-const AGAIN: &str = "It is tried again by itself; look at the server and the network if it lasts";
+const AGAIN: &str = "Look at the server and the network; a program that runs tries again by itself";
 
 /// What is to be said about an error.
 pub(crate) fn fault(error: &Error, place: &str) -> Fault {
@@ -23,7 +23,9 @@ pub(crate) fn fault(error: &Error, place: &str) -> Fault {
                 what = format!("{what}: {error}");
                 cause = error.source();
             }
-            Fault::new(what, place, AGAIN)
+            // What the driver says of a server that is a standby.
+            let advice = if what.contains("does not allow writes") { advice(&SqlState::READ_ONLY_SQL_TRANSACTION) } else { AGAIN };
+            Fault::new(what, place, advice)
         }
     }
 }
@@ -58,10 +60,66 @@ fn advice(code: &SqlState) -> &'static str {
     }
 }
 
-/// What is answered to those who wait for a statement that ended with this error.
-pub(crate) fn written(error: &Error, place: &str) -> WriteError {
-    let refused = error.as_db_error().is_some_and(refused);
-    if refused { WriteError::Unavailable(fault(error, place)) } else { WriteError::Unknown(fault(error, place)) }
+/// What came of a statement that did not succeed.
+#[derive(Clone, Debug)]
+pub(crate) struct Trouble {
+    /// What is to be said about it.
+    pub(crate) fault: Fault,
+    /// The code of the server, if it answered.
+    pub(crate) code: Option<String>,
+    /// Whether the statement **may** have been done all the same.
+    pub(crate) is_open: bool,
+    /// Whether the connection is to be made anew.
+    pub(crate) ends_session: bool,
+}
+
+impl Trouble {
+    /// Of a statement.
+    pub(crate) fn of(error: &Error, place: &str) -> Self {
+        let code = error.code().map(|code| code.code().to_owned());
+        let is_open = !error.as_db_error().is_some_and(refused);
+        // A server that takes no writes any more is not the one that was connected to.
+        let ends_session = is_open || code.as_deref() == Some("25006");
+        Self { fault: fault(error, place), code, is_open, ends_session }
+    }
+
+    /// Of one to which no answer came in time.
+    pub(crate) fn late(doing: &str, place: &str) -> Self {
+        Self { fault: late(doing, place), code: None, is_open: true, ends_session: true }
+    }
+
+    /// Of one that was not sent.
+    pub(crate) fn before(fault: Fault) -> Self {
+        Self { fault, code: None, is_open: false, ends_session: true }
+    }
+
+    /// As it is for those whose events were not in the statement: nothing of them was done.
+    pub(crate) fn of_nothing(self) -> Self {
+        Self { is_open: false, ..self }
+    }
+
+    /// Whether the same may succeed at once: the server wanted to run it after something else.
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(self.code.as_deref(), Some("40001" | "40P01"))
+    }
+
+    /// Whether what was sent is at fault, and not the server: one append of a batch may be, and the others not.
+    pub(crate) fn is_of_data(&self) -> bool {
+        let code = self.code.as_deref().unwrap_or_default();
+        !self.is_open && ["22", "23", "54", "P0"].iter().any(|class| code.starts_with(class))
+    }
+}
+
+impl From<Trouble> for ReadError {
+    fn from(trouble: Trouble) -> Self {
+        Self::Unavailable(trouble.fault)
+    }
+}
+
+impl From<Trouble> for WriteError {
+    fn from(trouble: Trouble) -> Self {
+        if trouble.is_open { Self::Unknown(trouble.fault) } else { Self::Unavailable(trouble.fault) }
+    }
 }
 
 /// Whether the server says that nothing of the statement will ever be there.
@@ -73,11 +131,6 @@ fn refused(error: &DbError) -> bool {
 fn settled(ends_only_the_statement: bool, code: &str) -> bool {
     let open = ["08", "57", "58", "XX"].iter().any(|class| code.starts_with(class)) || code == "40003";
     ends_only_the_statement && !open
-}
-
-/// Whether the connection is to be made anew although it stands: this server takes no writes any more, or its tables are not those that were found.
-pub(crate) fn ends_session(error: &Error) -> bool {
-    error.code().is_none_or(|code| code.code() == "25006" || !settled(true, code.code()))
 }
 
 #[cfg(test)]

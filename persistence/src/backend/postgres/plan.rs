@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::memory::{Lane, Memory};
 use crate::backend::{Append, Appended, Fault, WriteError};
-use crate::id::{Epoch, Ordinal, PersistenceId, Sequence};
+use crate::id::{Epoch, Ordinal, PersistenceId, Sequence, Slice};
 
 /// What is to be asked before a batch can be planned.
 #[derive(Debug, Default, Eq, PartialEq)]
@@ -40,12 +40,12 @@ pub(crate) fn needs<'a>(appends: impl Iterator<Item = &'a Append>, memory: &Memo
 pub(crate) fn strangers<'a>(
     appends: impl Iterator<Item = &'a Append>,
     memory: &Memory,
-) -> BTreeSet<&'a PersistenceId> {
+) -> BTreeMap<PersistenceId, u32> {
     let stranger = |append: &&Append| {
         let lane = memory.lane(append.slice.get());
         lane.is_some_and(|lane| lane.epoch == append.epoch.get() && memory.last(&append.id, lane).is_none())
     };
-    appends.filter(stranger).map(|append| &append.id).collect()
+    appends.filter(stranger).map(|append| (append.id.clone(), append.slice.get())).collect()
 }
 
 /// What becomes of one append.
@@ -56,8 +56,22 @@ pub(crate) enum Verdict {
     Refused(WriteError),
 }
 
+/// Behind what an append was stored.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Before {
+    sequence: u64,
+    ordinal: u64,
+}
+
+impl Before {
+    /// Where it ends, if it has so many events.
+    pub(crate) fn behind(self, events: u64) -> Appended {
+        Appended { sequence: Sequence::new(self.sequence + events), ordinal: Ordinal::new(self.ordinal + events) }
+    }
+}
+
 /// What becomes of a batch.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Plan {
     /// In the order of the appends.
     pub(crate) verdicts: Vec<Verdict>,
@@ -65,21 +79,23 @@ pub(crate) struct Plan {
     pub(crate) lanes: BTreeMap<u32, Lane>,
     /// The last sequences as they will be.
     lasts: BTreeMap<PersistenceId, (u32, u64)>,
+    /// The slices of the appends, in their order.
+    slices: Vec<u32>,
     /// Ids that get their first event.
     pub(crate) new: Vec<(PersistenceId, u32)>,
 }
 
 /// Gives the appends their positions. `fences` are the epochs of the slices whose lanes could not be had.
-pub(crate) fn plan(appends: &[Append], memory: &Memory, fences: &BTreeMap<u32, u64>) -> Plan {
-    let mut plan = Plan {
-        verdicts: Vec::with_capacity(appends.len()),
-        lanes: BTreeMap::new(),
-        lasts: BTreeMap::new(),
-        new: Vec::new(),
-    };
+pub(crate) fn plan<'a>(
+    appends: impl Iterator<Item = &'a Append>,
+    memory: &Memory,
+    fences: &BTreeMap<u32, u64>,
+) -> Plan {
+    let mut plan = Plan::default();
     for append in appends {
         let verdict = plan.verdict(append, memory, fences);
         plan.verdicts.push(verdict);
+        plan.slices.push(append.slice.get());
     }
     plan
 }
@@ -120,9 +136,9 @@ impl Plan {
 
     /// Turns the verdicts into answers, now that the statement is done and the server found the lanes of `held` standing. `fences` are the
     /// epochs of the others.
-    pub(crate) fn settle(
+    pub(crate) fn settle<'a>(
         self,
-        appends: &[Append],
+        appends: impl Iterator<Item = &'a Append>,
         held: &BTreeSet<u32>,
         fences: &BTreeMap<u32, u64>,
         memory: &mut Memory,
@@ -143,13 +159,42 @@ impl Plan {
         let answer = |(append, verdict): (&Append, Verdict)| match verdict {
             Verdict::Refused(error) => Err(error),
             Verdict::Stored { sequence, ordinal } if held.contains(&append.slice.get()) => {
-                let count = append.events.len() as u64;
-                let (sequence, ordinal) = (Sequence::new(sequence + count), Ordinal::new(ordinal + count));
-                Ok(Appended { sequence, ordinal })
+                Ok(Before { sequence, ordinal }.behind(append.events.len() as u64))
             }
             Verdict::Stored { .. } => Err(lost(append, fences, place)),
         };
-        appends.iter().zip(self.verdicts).map(answer).collect()
+        appends.zip(self.verdicts).map(answer).collect()
+    }
+
+    /// Which of the appends were sent.
+    pub(crate) fn sent(&self) -> impl Iterator<Item = bool> + '_ {
+        self.verdicts.iter().map(|verdict| matches!(verdict, Verdict::Stored { .. }))
+    }
+
+    /// What became of the appends of a batch whose answer was lost, now that a new connection has taken its lanes and `memory` says how far they go. `None`: nothing
+    /// of it is there, so it is to be sent again. The lane of a slice that belongs to somebody else could not be taken, and nobody knows.
+    pub(crate) fn reveal<'a>(
+        &'a self,
+        memory: &'a Memory,
+        fault: &'a Fault,
+    ) -> impl Iterator<Item = Option<Result<Before, WriteError>>> + 'a {
+        self.slices.iter().zip(&self.verdicts).map(move |(slice, verdict)| {
+            let Some(sent) = self.lanes.get(slice) else {
+                // Nothing of this slice was sent, so it was refused for what the memory knew.
+                return match verdict {
+                    Verdict::Refused(error) => Some(Err(error.clone())),
+                    Verdict::Stored { .. } => None,
+                };
+            };
+            let held = memory.lane(*slice).filter(|held| held.epoch == sent.epoch);
+            match (held, verdict) {
+                (Some(held), _) if held.ordinal < sent.ordinal => None,
+                (_, Verdict::Refused(error)) if held.is_some() => Some(Err(error.clone())),
+                (_, Verdict::Refused(_)) => Some(Err(WriteError::Unavailable(fault.clone()))),
+                (Some(_), &Verdict::Stored { sequence, ordinal }) => Some(Ok(Before { sequence, ordinal })),
+                (None, Verdict::Stored { .. }) => Some(Err(WriteError::Unknown(fault.clone()))),
+            }
+        })
     }
 }
 
@@ -160,12 +205,17 @@ fn lost(append: &Append, fences: &BTreeMap<u32, u64>, place: &str) -> WriteError
         Some(&current) if current != given.get() => {
             WriteError::StaleEpoch { slice, given, current: Epoch::new(current) }
         }
-        _ => WriteError::Unavailable(Fault::new(
-            format!("another connection writes to {slice} for the same owner"),
-            place,
-            "Let one process own a slice: claim it anew",
-        )),
+        _ => elsewhere(slice, place),
     }
+}
+
+/// The epoch is right, and another connection has taken its lane.
+pub(crate) fn elsewhere(slice: Slice, place: &str) -> WriteError {
+    WriteError::Unavailable(Fault::new(
+        format!("another connection writes to {slice} for the same owner"),
+        place,
+        "Let one process own a slice: claim it anew",
+    ))
 }
 
 #[cfg(test)]
@@ -175,7 +225,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::id::Slice;
     use crate::recorded::NewEvent;
 
     fn append(slice: u32, epoch: u64, id: &str, expected: u64, events: usize) -> Append {
@@ -206,9 +255,9 @@ mod tests {
         let mut memory = memory(&[(0, 1, 10)]);
         let appends = [("a", 0, 2), ("a", 5, 1), ("b", 0, 1), ("a", 6, 1), ("a", 2, 1), ("b", 1, 0)];
         let appends = appends.map(|(id, expected, events)| append(0, 1, id, expected, events));
-        let plan = plan(&appends, &memory, &BTreeMap::new());
+        let plan = plan(appends.iter(), &memory, &BTreeMap::new());
         assert_eq!(plan.new.len(), 2);
-        let answers = plan.settle(&appends, &[0].into(), &BTreeMap::new(), &mut memory, "here");
+        let answers = plan.settle(appends.iter(), &[0].into(), &BTreeMap::new(), &mut memory, "here");
         let positions: Vec<_> = answers
             .iter()
             .map(|answer| answer.as_ref().map(|it| (it.sequence.get(), it.ordinal.get())).ok())
@@ -224,8 +273,8 @@ mod tests {
     fn a_slice_that_was_taken_over_refuses_its_appends_and_is_forgotten_and_the_others_are_stored() {
         let mut memory = memory(&[(0, 1, 10), (1, 1, 20)]);
         let appends = [append(0, 1, "a", 0, 1), append(1, 1, "b", 0, 1)];
-        let plan = plan(&appends, &memory, &BTreeMap::new());
-        let answers = plan.settle(&appends, &[1].into(), &[(0, 2)].into(), &mut memory, "here");
+        let plan = plan(appends.iter(), &memory, &BTreeMap::new());
+        let answers = plan.settle(appends.iter(), &[1].into(), &[(0, 2)].into(), &mut memory, "here");
         assert!(matches!(answers[0], Err(WriteError::StaleEpoch { current, .. }) if current.get() == 2));
         assert!(answers[1].is_ok());
         assert_eq!((memory.lane(0), memory.lane(1).unwrap().ordinal), (None, 21));
@@ -235,8 +284,8 @@ mod tests {
     fn what_holds_the_same_epoch_elsewhere_is_no_stale_epoch() {
         let mut memory = memory(&[(0, 1, 10)]);
         let appends = [append(0, 1, "a", 0, 1)];
-        let plan = plan(&appends, &memory, &BTreeMap::new());
-        let answers = plan.settle(&appends, &BTreeSet::new(), &[(0, 1)].into(), &mut memory, "here");
+        let plan = plan(appends.iter(), &memory, &BTreeMap::new());
+        let answers = plan.settle(appends.iter(), &BTreeSet::new(), &[(0, 1)].into(), &mut memory, "here");
         assert!(matches!(answers[0], Err(WriteError::Unavailable(_))));
     }
 
@@ -244,9 +293,29 @@ mod tests {
     fn nothing_is_remembered_of_a_batch_that_was_not_settled() {
         let memory = memory(&[(0, 1, 10)]);
         let appends = [append(0, 1, "a", 0, 3)];
-        drop(plan(&appends, &memory, &BTreeMap::new()));
+        drop(plan(appends.iter(), &memory, &BTreeMap::new()));
         assert_eq!(memory.lane(0).unwrap().ordinal, 10);
         assert_eq!(strangers(appends.iter(), &memory).len(), 1);
+    }
+
+    #[test]
+    fn of_a_batch_whose_answer_was_lost_each_slice_tells_by_its_end_what_became_of_it() {
+        let before = memory(&[(0, 1, 10), (1, 1, 20), (2, 1, 30)]);
+        let appends = [(0, "a", 0, 2), (1, "b", 0, 1), (2, "c", 0, 1), (0, "a", 7, 1), (1, "b", 7, 1), (2, "c", 7, 1), (0, "a", 2, 0)];
+        let appends = appends.map(|(slice, id, expected, events)| append(slice, 1, id, expected, events));
+        let plan = plan(appends.iter(), &before, &BTreeMap::new());
+        // Stored, not stored, taken over by somebody else.
+        let after = memory(&[(0, 1, 12), (1, 1, 20), (2, 2, 31)]);
+        let fault = Fault::new("what", "where", "do");
+        let found: Vec<_> = plan.reveal(&after, &fault).collect();
+        assert!(matches!(&found[0], Some(Ok(it)) if it.behind(2).ordinal.get() == 12 && it.behind(2).sequence.get() == 2));
+        assert!(matches!(found[1], None));
+        assert!(matches!(found[2], Some(Err(WriteError::Unknown(_)))));
+        assert!(matches!(found[3], Some(Err(WriteError::UnexpectedSequence { .. }))));
+        assert!(matches!(found[4], None), "it was refused in view of what is not there");
+        assert!(matches!(found[5], Some(Err(WriteError::Unavailable(_)))));
+        assert!(matches!(&found[6], Some(Ok(it)) if it.behind(0).ordinal.get() == 12));
+        assert_eq!(plan.sent().collect::<Vec<_>>(), [true, true, true, false, false, false, true]);
     }
 
     proptest! {
@@ -266,9 +335,9 @@ mod tests {
             let mut cuts = cuts.into_iter().cycle();
             while !rest.is_empty() {
                 let batch: Vec<Append> = rest.drain(..cuts.next().unwrap().min(rest.len())).collect();
-                let plan = plan(&batch, &memory, &fences);
+                let plan = plan(batch.iter(), &memory, &fences);
                 let held = plan.lanes.keys().copied().collect();
-                let answers = plan.settle(&batch, &held, &fences, &mut memory, "here");
+                let answers = plan.settle(batch.iter(), &held, &fences, &mut memory, "here");
                 for (append, answer) in batch.iter().zip(answers) {
                     let slice = append.slice.get() as usize;
                     let last = lasts.entry(append.id.to_string()).or_default();
