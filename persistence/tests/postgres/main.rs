@@ -6,4 +6,6 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as the tests do")]
 
 mod conformance;
+mod faults;
+mod proxy;
 mod server;

@@ -21,7 +21,7 @@ use super::address::Address;
 use super::faults::Trouble;
 use super::options::Options;
 
-/// How much later than the server the program gives up: the server's own word, which says that nothing happened, comes first.
+/// How much later than the server the program gives up, at most: the server's own word, which says that nothing happened, comes first.
 const GRACE: Duration = Duration::from_secs(2);
 
 pub(crate) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -68,7 +68,7 @@ impl Session {
             env: env.clone(),
             statements: Mutex::default(),
             place,
-            within: options.answer_within + GRACE,
+            within: options.answer_within + options.answer_within.min(GRACE),
             number: env.random_u64().cast_signed(),
             _open: open,
         };
