@@ -5,7 +5,12 @@
 #![cfg(feature = "postgres")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as the tests do")]
 
+extern crate omnitron_persistence as omnitron;
+
+mod actors;
 mod conformance;
 mod faults;
+mod opening;
+mod owners;
 mod proxy;
 mod server;

@@ -19,6 +19,13 @@ pub(crate) struct Address {
     pub(crate) place: String,
 }
 
+impl Address {
+    /// Whether both lead to the same tables, as far as one can see.
+    fn is_same(&self, other: &Self) -> bool {
+        self.place == other.place && self.config.get_options() == other.config.get_options()
+    }
+}
+
 /// The servers in the order in which they were given.
 pub(crate) fn addresses(urls: &[String]) -> Result<Vec<Address>, Fault> {
     let count = urls.len();
@@ -29,7 +36,7 @@ pub(crate) fn addresses(urls: &[String]) -> Result<Vec<Address>, Fault> {
     for (number, url) in (1..).zip(urls) {
         let which = format!("address {number} of {count}");
         let address = address(url).map_err(|what| Fault::new(what, &which, ADVICE))?;
-        if let Some(at) = addresses.iter().position(|before| before.place == address.place) {
+        if let Some(at) = addresses.iter().position(|before| before.is_same(&address)) {
             let what = format!("it names {}, as address {} does", address.place, at + 1);
             return Err(Fault::new(what, which, "Name every database once"));
         }

@@ -35,7 +35,7 @@ pub(crate) async fn hold(
         let (number, epoch, ordinal): (i32, i64, i64) = (row.get(0), row.get(1), row.get(2));
         let (slice, epoch) = (number.cast_unsigned(), epoch.cast_unsigned());
         if held.contains(&number) && wanted.get(&slice) == Some(&epoch) {
-            memory.hold(slice, Lane { epoch, session: session.number, ordinal: ordinal.cast_unsigned() });
+            memory.hold(slice, epoch, ordinal.cast_unsigned());
         } else {
             fences.insert(slice, epoch);
         }
@@ -80,7 +80,7 @@ pub(crate) async fn claim(
     for row in session.query(schema::ORDINALS, &[&numbers]).await? {
         let (slice, ordinal) = (row.get::<_, i32>(0).cast_unsigned(), row.get::<_, i64>(2).cast_unsigned());
         if let Some(epoch) = claimed.get(&slice) {
-            memory.hold(slice, Lane { epoch: epoch.get(), session: session.number, ordinal });
+            memory.hold(slice, epoch.get(), ordinal);
         }
     }
     Ok(claimed)

@@ -41,8 +41,9 @@ pub(crate) async fn migrate(session: &Session) -> Result<(), OpenError> {
 
 /// The version of the tables; 0 where there are none.
 async fn version(session: &Session) -> Result<i32, OpenError> {
-    let there = session.simple("SELECT to_regclass('omnitron_journal') IS NOT NULL").await.map_err(unavailable)?;
-    if there.as_deref() != Some("t") {
+    // Asked of the catalogue, and not by `to_regclass` alone: within a transaction that remembers what there was when it began.
+    let there = "SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('omnitron_journal')";
+    if session.simple(there).await.map_err(unavailable)?.as_deref() != Some("1") {
         return Ok(0);
     }
     let version = session.simple("SELECT version FROM omnitron_journal").await.map_err(|trouble| {

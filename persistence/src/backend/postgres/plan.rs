@@ -146,7 +146,7 @@ impl Plan {
     ) -> Vec<Result<Appended, WriteError>> {
         for (&slice, &lane) in &self.lanes {
             if held.contains(&slice) {
-                memory.hold(slice, lane);
+                memory.advance(slice, lane.ordinal);
             } else {
                 memory.lose(slice);
             }
@@ -237,7 +237,7 @@ mod tests {
     fn memory(lanes: &[(u32, u64, u64)]) -> Memory {
         let mut memory = Memory::new(100);
         for &(slice, epoch, ordinal) in lanes {
-            memory.hold(slice, Lane { epoch, session: 1, ordinal });
+            memory.hold(slice, epoch, ordinal);
         }
         memory
     }

@@ -202,7 +202,7 @@ mod tests {
 
     fn planned(append: &Append) -> Plan {
         let mut memory = Memory::new(10);
-        memory.hold(3, Lane { epoch: 1, session: 1, ordinal: 7 });
+        memory.hold(3, 1, 7);
         plan(std::iter::once(append), &memory, &BTreeMap::new())
     }
 
