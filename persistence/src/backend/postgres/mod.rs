@@ -54,7 +54,7 @@ use super::{
 use crate::id::{Epoch, Ordinal, PersistenceId, Sequence, Slice, Slices};
 use crate::recorded::Recorded;
 use address::{Address, addresses};
-use identity::{Identity, agree, same};
+use identity::{Found, Identity, agree, same};
 use memory::Memory;
 use queue::{Answer, Command, Queue, Queued, closed};
 use server::Server;
@@ -107,12 +107,16 @@ pub async fn open(
 /// Makes the tables, and finds out which journal it is.
 async fn identify(env: &Env, addresses: &[Address], options: &Options) -> Result<Identity, OpenError> {
     let unavailable = |trouble: faults::Trouble| OpenError::Unavailable(trouble.fault);
-    let (mut sessions, mut found) = (Vec::new(), Vec::new());
+    let mut sessions = Vec::new();
     for address in addresses {
         let session = Session::connect(env, address, options).await.map_err(unavailable)?;
         migrate::migrate(&session).await?;
-        found.push(migrate::look(&session).await.map_err(unavailable)?);
         sessions.push(session);
+    }
+    let mut found = look(&sessions).await?;
+    if found.iter().any(|found| found.complete) {
+        // Somebody else may have created it between two looks. If so, all servers have their rows now.
+        found = look(&sessions).await?;
     }
     let places: Vec<&str> = addresses.iter().map(|address| address.place.as_str()).collect();
     // Never 0, which is what a backend says that does not know who it is.
@@ -134,6 +138,15 @@ async fn identify(env: &Env, addresses: &[Address], options: &Options) -> Result
         migrate::complete(session).await.map_err(unavailable)?;
     }
     Ok(identity)
+}
+
+/// What the servers say they are.
+async fn look(sessions: &[Session]) -> Result<Vec<Found>, OpenError> {
+    let mut found = Vec::new();
+    for session in sessions {
+        found.push(migrate::look(session).await.map_err(|trouble| OpenError::Unavailable(trouble.fault))?);
+    }
+    Ok(found)
 }
 
 impl Postgres {

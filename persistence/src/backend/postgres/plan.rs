@@ -110,13 +110,14 @@ impl Plan {
             let current = Epoch::new(lane.max(fence));
             return Verdict::Refused(WriteError::StaleEpoch { slice: *slice, given: *epoch, current });
         };
+        // Also of one that is refused: what it is compared with counts only if nobody else writes.
+        let lane = self.lanes.entry(slice.get()).or_insert(held);
         let before = self.lasts.get(id).map(|&(_, last)| last);
         let last = before.or_else(|| memory.last(id, held)).unwrap_or_default();
         if last != expected.get() {
             let (id, actual) = (id.clone(), Sequence::new(last));
             return Verdict::Refused(WriteError::UnexpectedSequence { id, expected: *expected, actual });
         }
-        let lane = self.lanes.entry(slice.get()).or_insert(held);
         let stored = Verdict::Stored { sequence: last, ordinal: lane.ordinal };
         if !events.is_empty() {
             let count = events.len() as u64;
@@ -157,6 +158,9 @@ impl Plan {
             }
         }
         let answer = |(append, verdict): (&Append, Verdict)| match verdict {
+            Verdict::Refused(WriteError::UnexpectedSequence { .. }) if !held.contains(&append.slice.get()) => {
+                Err(lost(append, fences, place))
+            }
             Verdict::Refused(error) => Err(error),
             Verdict::Stored { sequence, ordinal } if held.contains(&append.slice.get()) => {
                 Ok(Before { sequence, ordinal }.behind(append.events.len() as u64))
@@ -272,11 +276,12 @@ mod tests {
     #[test]
     fn a_slice_that_was_taken_over_refuses_its_appends_and_is_forgotten_and_the_others_are_stored() {
         let mut memory = memory(&[(0, 1, 10), (1, 1, 20)]);
-        let appends = [append(0, 1, "a", 0, 1), append(1, 1, "b", 0, 1)];
+        let appends = [append(0, 1, "a", 0, 1), append(1, 1, "b", 0, 1), append(0, 1, "a", 7, 1)];
         let plan = plan(appends.iter(), &memory, &BTreeMap::new());
         let answers = plan.settle(appends.iter(), &[1].into(), &[(0, 2)].into(), &mut memory, "here");
         assert!(matches!(answers[0], Err(WriteError::StaleEpoch { current, .. }) if current.get() == 2));
         assert!(answers[1].is_ok());
+        assert!(matches!(answers[2], Err(WriteError::StaleEpoch { .. })), "what it was compared with is not what is there");
         assert_eq!((memory.lane(0), memory.lane(1).unwrap().ordinal), (None, 21));
     }
 
