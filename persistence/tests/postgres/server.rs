@@ -64,6 +64,11 @@ pub(crate) fn free_port() -> u16 {
 impl Server {
     /// `None`: PostgreSQL is missing, and the test is to be skipped.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    /// With settings beside those of tests.
+    pub(crate) fn start_with(settings: &[&str]) -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let Some(mut initdb) = command("initdb") else {
             assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "PostgreSQL is missing");
@@ -82,7 +87,7 @@ impl Server {
         initdb.args(["--no-sync", "--locale=C", "--pwfile"]).arg(&password);
         done(initdb).unwrap();
         let server = Self { folder, port: free_port() };
-        server.launch(&[]);
+        server.launch(settings);
         Some(server)
     }
 
