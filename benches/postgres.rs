@@ -30,14 +30,17 @@ fn setting(name: &str, default: u64) -> u64 {
 }
 
 fn main() {
-    let Some(server) = Server::start_with(&["fsync=on", "shared_buffers=512MB", "max_wal_size=4GB"]) else { return };
+    let Some(server) = Server::start_with(&["fsync=on", "shared_buffers=512MB", "max_wal_size=4GB"]) else {
+        return;
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(run(&server));
 }
 
 async fn run(server: &Server) {
     let (rounds, time) = (setting("--rounds", 5), Duration::from_millis(setting("--millis", 2_000)));
-    let journal = postgres::open(&Env::tokio().unwrap(), [server.url("public")], Options::default()).await.unwrap();
+    let journal =
+        postgres::open(&Env::tokio().unwrap(), [server.url("public")], Options::default()).await.unwrap();
     let mut epochs = Vec::new();
     for slice in journal.slices().iter() {
         epochs.push(journal.claim(slice).await.unwrap());
@@ -68,7 +71,13 @@ fn per_second(events: u64, since: Instant) -> f64 {
 }
 
 /// The journal: `callers` tasks, each with an id of its own.
-async fn appends(journal: &Postgres, epochs: &Arc<[Epoch]>, callers: usize, round: u64, time: Duration) -> f64 {
+async fn appends(
+    journal: &Postgres,
+    epochs: &Arc<[Epoch]>,
+    callers: usize,
+    round: u64,
+    time: Duration,
+) -> f64 {
     let (over, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let mut tasks = Vec::new();
     let start = Instant::now();
@@ -81,8 +90,13 @@ async fn appends(journal: &Postgres, epochs: &Arc<[Epoch]>, callers: usize, roun
             let mut last = Sequence::ZERO;
             while !over.load(Ordering::Relaxed) {
                 let events = vec![NewEvent::new("account.deposited", vec![7; BYTES])];
-                let append =
-                    Append { slice, epoch: epochs[slice.get() as usize], id: id.clone(), expected: last, events };
+                let append = Append {
+                    slice,
+                    epoch: epochs[slice.get() as usize],
+                    id: id.clone(),
+                    expected: last,
+                    events,
+                };
                 last = journal.append(append).await.unwrap().sequence;
                 count.fetch_add(1, Ordering::Relaxed);
             }
@@ -113,7 +127,8 @@ impl Bare {
             )
             .await
             .unwrap();
-        let insert = "INSERT INTO bare SELECT slice, ordinal, id, sequence, 0, 1, 0, name, NULL, NULL, payload
+        let insert =
+            "INSERT INTO bare SELECT slice, ordinal, id, sequence, 0, 1, 0, name, NULL, NULL, payload
             FROM unnest($1::int4[], $2::int8[], $3::text[], $4::int8[], $5::bytea[], $6::bytea[])
             AS e(slice, ordinal, id, sequence, name, payload)";
         let insert = client.prepare(insert).await.unwrap();
@@ -121,7 +136,8 @@ impl Bare {
     }
 
     async fn run(&self, callers: usize, round: u64, time: Duration) -> f64 {
-        let ids: Vec<String> = (0..callers).map(|caller| format!("account-{callers}-{round}-{caller}")).collect();
+        let ids: Vec<String> =
+            (0..callers).map(|caller| format!("account-{callers}-{round}-{caller}")).collect();
         // Of a slice of its own in each run, so that ordinals are new.
         let slice = i32::try_from(callers).unwrap() * 100 + i32::try_from(round).unwrap();
         let (mut sequence, mut ordinal, mut count) = (0_i64, 0_i64, 0);

@@ -138,7 +138,8 @@ impl Journal {
 
     /// A journal on any backend.
     pub fn with(backend: impl JournalBackend, snapshots: impl SnapshotStore) -> Self {
-        let open = Open { backend: Arc::new(backend), snapshots: Arc::new(snapshots), opened: Opened::Nothing };
+        let open =
+            Open { backend: Arc::new(backend), snapshots: Arc::new(snapshots), opened: Opened::Nothing };
         Self::of(None, OnceLock::from(open))
     }
 

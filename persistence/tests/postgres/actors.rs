@@ -75,7 +75,8 @@ async fn accounts_survive_that_their_system_ends() {
         for account in &accounts {
             assert_eq!(account.ask(Command::Balance).await.unwrap(), life * 120);
         }
-        let asks = (0..120).flat_map(|_| &accounts).map(|account| account.ask(|reply| Command::Deposit(1, reply)));
+        let asks =
+            (0..120).flat_map(|_| &accounts).map(|account| account.ask(|reply| Command::Deposit(1, reply)));
         let answers = join_all(asks).await;
         assert!(answers.into_iter().all(|answer| answer.is_ok()));
         assert!(system.shutdown().await.unfinished.is_empty());
@@ -92,7 +93,8 @@ async fn an_account_is_suspended_while_its_server_is_away_and_loses_nothing() {
     let journal = Journal::postgres_with([address(proxy.port, name)], options().patience(patience));
     let system = ActorSystem::builder("bank").journal(journal.clone()).start().await.unwrap();
     let account = system.spawn("account", account()).unwrap();
-    let deposit = || account.ask(|reply| Command::Deposit(1, reply)).within(std::time::Duration::from_secs(60));
+    let deposit =
+        || account.ask(|reply| Command::Deposit(1, reply)).within(std::time::Duration::from_secs(60));
     assert_eq!(deposit().await.unwrap(), 1);
     let (mut acknowledged, mut sent) = (1, 1);
     for round in 1..=3 {
@@ -157,10 +159,13 @@ async fn a_projection_reads_all_servers_and_goes_on_where_it_was() {
     for life in 1..=2_u64 {
         let system = start(&addresses).await;
         let model = totals.clone();
-        let projection = Projection::new("totals", move |_: &_| Ok(model.clone())).parts(2).start(&system).await.unwrap();
-        let accounts: Vec<_> =
-            (0..8).map(|n| system.spawn(&format!("account-{n}"), Persistent::new(Account)).unwrap()).collect();
-        let asks = (0..25).flat_map(|_| &accounts).map(|account| account.ask(|reply| Command::Deposit(2, reply)));
+        let projection =
+            Projection::new("totals", move |_: &_| Ok(model.clone())).parts(2).start(&system).await.unwrap();
+        let accounts: Vec<_> = (0..8)
+            .map(|n| system.spawn(&format!("account-{n}"), Persistent::new(Account)).unwrap())
+            .collect();
+        let asks =
+            (0..25).flat_map(|_| &accounts).map(|account| account.ask(|reply| Command::Deposit(2, reply)));
         join_all(asks).await.into_iter().for_each(|answer| assert!(answer.is_ok()));
         while projection.lag().await.unwrap().events > 0 {}
         let expected: BTreeMap<String, u64> = (0..8).map(|n| (format!("account-{n}"), life * 50)).collect();

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use omnitron_persistence::Slices;
 use omnitron_persistence::backend::JournalBackend;
 use omnitron_persistence::backend::postgres::{self, Options, Postgres};
 use omnitron_persistence::conformance::{self, Storage};
-use omnitron_persistence::Slices;
 use omnitron_runtime::Env;
 
 use crate::server::{Server, schema, shared};
@@ -55,6 +55,7 @@ async fn the_journal_on_two_servers_keeps_the_contract() {
 async fn its_snapshots_keep_theirs() {
     let Some(servers) = shared() else { return };
     let addresses = schema(&servers[..]).await;
-    let journal = postgres::open(&Env::tokio().unwrap(), addresses, Options::default().snapshots(3)).await.unwrap();
+    let journal =
+        postgres::open(&Env::tokio().unwrap(), addresses, Options::default().snapshots(3)).await.unwrap();
     conformance::snapshots::the_newest_intact_one_is_found(&journal.snapshots(), 3).await;
 }

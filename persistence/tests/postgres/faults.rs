@@ -99,18 +99,31 @@ impl Load {
             let highest = journal.highest(id).await;
             let Ok(highest) = highest else { continue };
             let highest = highest.get();
-            assert!(highest >= self.acknowledged[n], "{id} ends at {highest}, and {} was acknowledged", self.acknowledged[n]);
-            assert!(highest <= self.possible[n], "{id} ends at {highest}, and no more than {} was sent", self.possible[n]);
+            assert!(
+                highest >= self.acknowledged[n],
+                "{id} ends at {highest}, and {} was acknowledged",
+                self.acknowledged[n]
+            );
+            assert!(
+                highest <= self.possible[n],
+                "{id} ends at {highest}, and no more than {} was sent",
+                self.possible[n]
+            );
             (self.acknowledged[n], self.possible[n]) = (highest, highest);
         }
         let mut waiting = Vec::new();
         for step in 0..depth {
             for (n, id) in self.ids.iter().enumerate() {
                 let last = self.possible[n] + 2 * step;
-                waiting.push((n, last, append(journal, epochs, id, last, vec![event(last + 1), event(last + 2)])));
+                waiting.push((
+                    n,
+                    last,
+                    append(journal, epochs, id, last, vec![event(last + 1), event(last + 2)]),
+                ));
             }
         }
-        let answers = join_all(waiting.into_iter().map(|(n, last, answer)| async move { (n, last, answer.await) }));
+        let answers =
+            join_all(waiting.into_iter().map(|(n, last, answer)| async move { (n, last, answer.await) }));
         for (n, last, answer) in answers.await {
             match answer {
                 Ok(appended) => {
@@ -135,8 +148,16 @@ impl Load {
             let found = numbers(journal, id).await;
             let end = found.len() as u64;
             assert_eq!(found, (1..=end).collect::<Vec<_>>(), "{id}");
-            assert!(end >= self.acknowledged[n], "{id} ends at {end}, and {} was acknowledged", self.acknowledged[n]);
-            assert!(end <= self.possible[n], "{id} ends at {end}, and no more than {} was sent", self.possible[n]);
+            assert!(
+                end >= self.acknowledged[n],
+                "{id} ends at {end}, and {} was acknowledged",
+                self.acknowledged[n]
+            );
+            assert!(
+                end <= self.possible[n],
+                "{id} ends at {end}, and no more than {} was sent",
+                self.possible[n]
+            );
             total += end;
         }
         let after = journal.slices().iter().map(|slice| (slice, Ordinal::ZERO)).collect();
@@ -207,6 +228,29 @@ async fn a_server_that_is_killed_under_load_keeps_what_it_acknowledged() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_synchronous_standby_that_takes_over_has_everything() {
+    let Some(server) = Server::start() else { return };
+    let addresses = schema(std::slice::from_ref(&server)).await;
+    let standby = server.standby().await;
+    let (one, both) = (server.port.to_string(), format!("{},127.0.0.1:{}", server.port, standby.port));
+    let addresses = [addresses[0].replace(&one, &both)];
+    let journal = open(&addresses, options().batch_events(50).patience(Duration::from_secs(60))).await;
+    let epochs = claim_all(&journal).await;
+    let mut load = Load::new(12);
+    load.round(&journal, &epochs, 5).await;
+    let (running, failing) = (load.round(&journal, &epochs, 60), async {
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+        server.kill();
+        standby.promote();
+    });
+    futures_util::future::join(running, failing).await;
+    load.round(&journal, &epochs, 2).await;
+    load.check(&journal).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_found_out_in_time_is_unknown_and_readers_wait_for_it() {
     let Some(servers) = shared() else { return };
     let schema = schema(&servers[..1]).await;
@@ -249,7 +293,9 @@ async fn what_a_server_refuses_is_not_stored_and_goes_on_when_the_cause_is_gone(
     let epochs = claim_all(&journal).await;
     let (a, b) = (id("a"), id("b"));
     let mut last = 0;
-    for (code, advice) in [("53100", "Make room on the disk"), ("53200", "more memory"), ("25006", "takes no writes")] {
+    for (code, advice) in
+        [("53100", "Make room on the disk"), ("53200", "more memory"), ("25006", "takes no writes")]
+    {
         append(&journal, &epochs, &a, last, vec![event(last + 1)]).await.unwrap();
         servers[0]
             .run(&format!(

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use omnitron_persistence::Slices;
+use omnitron_persistence::backend::JournalBackend;
 use omnitron_persistence::backend::log::OpenError;
 use omnitron_persistence::backend::postgres::{self, Options, Postgres};
-use omnitron_persistence::backend::JournalBackend;
-use omnitron_persistence::Slices;
 use omnitron_runtime::Env;
 use omnitron_runtime::testkit::Sim;
 
@@ -75,7 +75,10 @@ async fn the_servers_of_a_journal_are_given_all_in_their_order_and_no_others() {
     drop(try_open(&others[..1], Options::default()).await.unwrap());
     let [first, second] = [addresses[0].clone(), addresses[1].clone()];
     for (given, words) in [
-        (vec![second.clone(), first.clone()], &["address 1 of 2", "is server 2 of its journal", "in the order"][..]),
+        (
+            vec![second.clone(), first.clone()],
+            &["address 1 of 2", "is server 2 of its journal", "in the order"][..],
+        ),
         (vec![first.clone()], &["has 2 servers", "1 addresses", "all servers"]),
         (vec![first.clone(), others[0].clone()], &["another address holds journal", "one journal"]),
         (vec![first.clone(), others[1].clone()], &["address 2 of 2", "is empty", "restore"]),
@@ -131,7 +134,9 @@ async fn tables_come_forward_from_every_version_and_newer_ones_are_refused() {
 #[tokio::test]
 async fn a_right_that_is_missing_is_named() {
     let Some(server) = Server::start() else { return };
-    let role = format!("CREATE ROLE app LOGIN PASSWORD '{PASSWORD}'; CREATE SCHEMA shop; GRANT USAGE ON SCHEMA shop TO app");
+    let role = format!(
+        "CREATE ROLE app LOGIN PASSWORD '{PASSWORD}'; CREATE SCHEMA shop; GRANT USAGE ON SCHEMA shop TO app"
+    );
     server.run(&role).await;
     let address = server.url("shop").replace("omnitron:", "app:");
     let error = refusal(std::slice::from_ref(&address)).await;
@@ -171,7 +176,9 @@ async fn what_was_changed_behind_its_back_is_an_error_and_no_event() {
         let events = journal.read(&id(who), Sequence::ZERO, Sequence::MAX).try_collect::<Vec<_>>();
         events.await.map_err(|error| error.fault().to_string())
     };
-    servers[0].run(&format!("UPDATE {name}.omnitron_event SET payload = '\\x00' WHERE id = 'a' AND sequence = 3")).await;
+    servers[0]
+        .run(&format!("UPDATE {name}.omnitron_event SET payload = '\\x00' WHERE id = 'a' AND sequence = 3"))
+        .await;
     assert!(read("a").await.unwrap_err().contains("event 3 of `a`"));
     servers[0].run(&format!("DELETE FROM {name}.omnitron_event WHERE id = 'b' AND sequence IN (2, 3)")).await;
     assert!(read("b").await.unwrap_err().contains("events 2 to 3 of `b` are missing"));

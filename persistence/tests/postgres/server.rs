@@ -30,7 +30,8 @@ fn owner() -> Option<(u32, u32)> {
     }
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let user = ["postgres", "nobody"].iter().find_map(|name| {
-        let mut fields = users.lines().find_map(|line| line.strip_prefix(&format!("{name}:")))?.split(':').skip(1);
+        let mut fields =
+            users.lines().find_map(|line| line.strip_prefix(&format!("{name}:")))?.split(':').skip(1);
         Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
     });
     Some(user.unwrap_or((65_534, 65_534)))
@@ -47,7 +48,12 @@ fn command(program: &str) -> Option<Command> {
     if let Some((user, group)) = owner() {
         command.uid(user).gid(group);
     }
-    command.current_dir("/").env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+        .current_dir("/")
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     Some(command)
 }
 
@@ -83,12 +89,48 @@ impl Server {
         }
         let password = folder.join("password");
         fs::write(&password, PASSWORD).unwrap();
-        initdb.arg("-D").arg(folder.join("data")).args(["-U", "omnitron", "-A", "scram-sha-256", "-E", "UTF8"]);
+        initdb.arg("-D").arg(folder.join("data")).args([
+            "-U",
+            "omnitron",
+            "-A",
+            "scram-sha-256",
+            "-E",
+            "UTF8",
+        ]);
         initdb.args(["--no-sync", "--locale=C", "--pwfile"]).arg(&password);
         done(initdb).unwrap();
         let server = Self { folder, port: free_port() };
         server.launch(settings);
         Some(server)
+    }
+
+    /// A standby that follows it. It has to be synchronous from here on.
+    pub(crate) async fn standby(&self) -> Self {
+        let folder = self.folder.with_extension("standby");
+        fs::create_dir_all(&folder).unwrap();
+        if let Some((user, group)) = owner() {
+            chown(&folder, Some(user), Some(group)).unwrap();
+        }
+        let mut copy = command("pg_basebackup").unwrap();
+        copy.env("PGPASSWORD", PASSWORD).arg("-D").arg(folder.join("data"));
+        copy.args(["-R", "-X", "stream", "--checkpoint=fast", "-h", "127.0.0.1", "-U", "omnitron", "-p"]);
+        copy.arg(self.port.to_string());
+        done(copy).unwrap();
+        let standby = Self { folder, port: free_port() };
+        standby.launch(&[]);
+        self.run("ALTER SYSTEM SET synchronous_standby_names = '*'").await;
+        self.run("SELECT pg_reload_conf()").await;
+        let client = self.client().await;
+        let sync = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+        while client.query_one(sync, &[]).await.unwrap().get::<_, i64>(0) == 0 {}
+        standby
+    }
+
+    /// Makes a standby the server that takes writes.
+    pub(crate) fn promote(&self) {
+        let mut promote = command("pg_ctl").unwrap();
+        promote.args(["promote", "-w", "-D"]).arg(self.data());
+        done(promote).unwrap();
     }
 
     fn data(&self) -> PathBuf {
@@ -116,7 +158,10 @@ impl Server {
                 other => last = format!("{other:?}"),
             }
         }
-        panic!("the server does not start: {last}\n{}", fs::read_to_string(self.folder.join("log")).unwrap_or_default());
+        panic!(
+            "the server does not start: {last}\n{}",
+            fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+        );
     }
 
     /// Ends it in good order, connections and all.
@@ -130,7 +175,8 @@ impl Server {
     fn processes(&self) -> Vec<String> {
         let file = fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
         let Some(server) = file.lines().next().map(str::to_owned) else { return Vec::new() };
-        let children = fs::read_to_string(format!("/proc/{server}/task/{server}/children")).unwrap_or_default();
+        let children =
+            fs::read_to_string(format!("/proc/{server}/task/{server}/children")).unwrap_or_default();
         std::iter::once(server).chain(children.split_whitespace().map(str::to_owned)).collect()
     }
 

@@ -64,7 +64,9 @@ fn address(url: &str) -> Result<Address, String> {
         return Err("it names no user".to_owned());
     }
     if matches!(config.get_ssl_mode(), SslMode::Require) {
-        return Err("it asks for TLS, which is not built in: let a proxy beside the program speak it".to_owned());
+        return Err(
+            "it asks for TLS, which is not built in: let a proxy beside the program speak it".to_owned()
+        );
     }
     let ports = config.get_ports();
     let port = |at: usize| ports.get(at).or(ports.first()).copied().unwrap_or(5432);

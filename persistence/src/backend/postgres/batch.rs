@@ -65,7 +65,8 @@ pub(crate) async fn claim(
     let (mut open, mut claimed) = (slices.clone(), BTreeMap::new());
     for _ in 0..CLAIMS {
         let known = fences(session, open.iter().copied()).await?;
-        let next = open.iter().map(|slice| (*slice, known.get(slice).copied().unwrap_or_default() + 1)).collect();
+        let next =
+            open.iter().map(|slice| (*slice, known.get(slice).copied().unwrap_or_default() + 1)).collect();
         let (numbers, epochs) = lanes(&next);
         for row in session.query(schema::CLAIM, &[&numbers, &epochs, &session.number]).await? {
             let (slice, epoch): (i32, i64) = (row.get(0), row.get(1));

@@ -76,7 +76,12 @@ async fn sweep_all(server: &Server) -> Result<(), Trouble> {
 }
 
 /// Announces what others wrote.
-pub(crate) async fn watch(server: Arc<Server>, slices: Vec<u32>, tail: Tail, mut closed: watch::Receiver<bool>) {
+pub(crate) async fn watch(
+    server: Arc<Server>,
+    slices: Vec<u32>,
+    tail: Tail,
+    mut closed: watch::Receiver<bool>,
+) {
     let slices: Vec<i32> = slices.into_iter().map(u32::cast_signed).collect();
     let mut news = News::default();
     let (least, most) = (server.options.poll, server.options.poll * 4);

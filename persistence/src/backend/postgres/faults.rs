@@ -24,7 +24,11 @@ pub(crate) fn fault(error: &Error, place: &str) -> Fault {
                 cause = error.source();
             }
             // What the driver says of a server that is a standby.
-            let advice = if what.contains("does not allow writes") { advice(&SqlState::READ_ONLY_SQL_TRANSACTION) } else { AGAIN };
+            let advice = if what.contains("does not allow writes") {
+                advice(&SqlState::READ_ONLY_SQL_TRANSACTION)
+            } else {
+                AGAIN
+            };
             Fault::new(what, place, advice)
         }
     }
@@ -48,11 +52,15 @@ fn advice(code: &SqlState) -> &'static str {
         "3D000" => "Create the database, or correct its name in the address",
         "3F000" => "Create the schema which the search path names, or correct that",
         "42501" => "Give the user the rights that docs/postgres.md lists",
-        "42P01" | "42703" => "Tables of the journal were removed or changed by hand: restore them from a copy",
+        "42P01" | "42703" => {
+            "Tables of the journal were removed or changed by hand: restore them from a copy"
+        }
         "53100" => "Make room on the disk of the server",
         "53200" => "Give the server more memory",
         "53300" => "Allow the server more connections, or let less of them be used",
-        "25006" => "This server takes no writes: name the one that does in the address, or several hosts to choose from",
+        "25006" => {
+            "This server takes no writes: name the one that does in the address, or several hosts to choose from"
+        }
         "55P03" => {
             "Somebody else opens this journal or holds its tables, or two addresses name the same database; try again"
         }
@@ -159,7 +167,8 @@ mod tests {
 
     #[test]
     fn what_people_can_correct_comes_with_words_of_its_own() {
-        for code in ["28P01", "28000", "3D000", "3F000", "42501", "42P01", "53100", "53300", "25006", "55P03"] {
+        for code in ["28P01", "28000", "3D000", "3F000", "42501", "42P01", "53100", "53300", "25006", "55P03"]
+        {
             assert_ne!(advice(&SqlState::from_code(code)), AGAIN, "{code}");
         }
         assert_eq!(advice(&SqlState::from_code("40P01")), AGAIN);

@@ -32,7 +32,8 @@ pub(crate) struct Found {
 const ORDER: &str = "Give the addresses in the order in which the journal was created";
 const ALL: &str = "Give the addresses of all servers of the journal, in their order, and of no others";
 const OTHER: &str = "Give the addresses of one journal, or empty databases to create a new one";
-const SLICES: &str = "Open it with the number it has: it never changes. Copy the events into a new journal to get another";
+const SLICES: &str =
+    "Open it with the number it has: it never changes. Copy the events into a new journal to get another";
 const RESTORE: &str = "Correct the address, or restore this server from a copy: what it held is missing";
 
 /// The journal that these servers are, as the first one has it; the others that have no row yet are to get theirs.
@@ -52,7 +53,10 @@ pub(crate) fn agree(
         let (Some(first), which) = (owner, format!("address {} of {servers}", n + 1)) else { break };
         let Some(identity) = found.identity else {
             if is_complete {
-                let what = format!("{which}, the database, is empty, and the other servers hold journal {:016x}", first.journal);
+                let what = format!(
+                    "{which}, the database, is empty, and the other servers hold journal {:016x}",
+                    first.journal
+                );
                 return Err(foreign(what, place, RESTORE));
             }
             continue;
@@ -65,7 +69,8 @@ pub(crate) fn agree(
             return Err(foreign(what, place, OTHER));
         }
         if identity.servers != servers {
-            let what = format!("the journal has {} servers, and {servers} addresses were given", identity.servers);
+            let what =
+                format!("the journal has {} servers, and {servers} addresses were given", identity.servers);
             return Err(foreign(what, place, ALL));
         }
         if identity.server != n {
@@ -75,7 +80,8 @@ pub(crate) fn agree(
         if let Some(wanted) = wanted
             && wanted.get() != identity.slices
         {
-            let what = format!("the journal has {} slices, and {} were asked for", identity.slices, wanted.get());
+            let what =
+                format!("the journal has {} slices, and {} were asked for", identity.slices, wanted.get());
             return Err(foreign(what, place, SLICES));
         }
     }
@@ -85,7 +91,11 @@ pub(crate) fn agree(
     };
     if Slices::new(slices).is_none() {
         let what = format!("the table omnitron_journal says that there are {slices} slices");
-        return Err(OpenError::Corrupt(Fault::new(what, places.first().copied().unwrap_or_default(), RESTORE)));
+        return Err(OpenError::Corrupt(Fault::new(
+            what,
+            places.first().copied().unwrap_or_default(),
+            RESTORE,
+        )));
     }
     Ok(Identity { journal, server: 0, servers, slices })
 }
@@ -138,7 +148,10 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused_with_the_server_and_what_to_do() {
-        let other = Found { identity: Some(Identity { journal: 8, server: 1, servers: 2, slices: 16 }), complete: true };
+        let other = Found {
+            identity: Some(Identity { journal: 8, server: 1, servers: 2, slices: 16 }),
+            complete: true,
+        };
         for (found, wanted, expected) in [
             (&[row(1, 2), row(0, 2)][..], None, "address 1 of 2, the database, is server 2"),
             (&[row(0, 2)], None, "has 2 servers, and 1 addresses"),

@@ -41,7 +41,12 @@ impl LeaseStore for Leases {
             let rows = server.query(schema::LEASE, &[&name.as_bytes()]).await;
             let rows = rows.map_err(|trouble| LeaseFault::Unavailable(trouble.fault.to_string().into()))?;
             let Some(row) = rows.first() else { return Ok(None) };
-            let damaged = || LeaseFault::Unavailable(format!("{}: the holder of the lease `{name}` is no UTF-8: correct it", server.place()).into());
+            let damaged = || {
+                LeaseFault::Unavailable(
+                    format!("{}: the holder of the lease `{name}` is no UTF-8: correct it", server.place())
+                        .into(),
+                )
+            };
             Ok(Some(LeaseRecord {
                 holder: String::from_utf8(row.get(0)).map_err(|_| damaged())?,
                 epoch: Epoch::new(row.get::<_, i64>(1).cast_unsigned()),
@@ -67,7 +72,9 @@ impl LeaseStore for Leases {
             let (epoch, beat) = (record.epoch.get().cast_signed(), record.beat.cast_signed());
             let term = i64::try_from(record.term.as_millis()).unwrap_or(i64::MAX);
             let done = match expected {
-                None => server.once(schema::LEASE_FIRST, &[&name.as_bytes(), &holder, &epoch, &beat, &term]).await,
+                None => {
+                    server.once(schema::LEASE_FIRST, &[&name.as_bytes(), &holder, &epoch, &beat, &term]).await
+                }
                 Some((of, at)) => {
                     let (of, at) = (of.get().cast_signed(), at.cast_signed());
                     let params: [&(dyn tokio_postgres::types::ToSql + Sync); 7] =

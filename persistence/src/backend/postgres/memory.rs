@@ -39,7 +39,13 @@ type Known = BTreeMap<PersistenceId, (u64, u64)>;
 impl Memory {
     /// Remembers about `ids` ids.
     pub(crate) fn new(ids: usize) -> Self {
-        Self { holds: 0, lanes: BTreeMap::new(), young: Known::new(), old: Known::new(), half: (ids / 2).max(1) }
+        Self {
+            holds: 0,
+            lanes: BTreeMap::new(),
+            young: Known::new(),
+            old: Known::new(),
+            half: (ids / 2).max(1),
+        }
     }
 
     pub(crate) fn lane(&self, slice: u32) -> Option<Lane> {

@@ -54,7 +54,8 @@ async fn version(session: &Session) -> Result<i32, OpenError> {
     })?;
     let version = version.and_then(|version| version.parse().ok()).unwrap_or(0);
     if version > VERSION {
-        let what = format!("its tables have version {version}, and this program knows up to version {VERSION}");
+        let what =
+            format!("its tables have version {version}, and this program knows up to version {VERSION}");
         return Err(OpenError::Newer(Fault::new(what, session.place(), NEWER)));
     }
     Ok(version)

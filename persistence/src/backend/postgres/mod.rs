@@ -96,7 +96,11 @@ pub async fn open(
 ) -> Result<Postgres, OpenError> {
     if env.is_simulated() {
         let what = "servers cannot be reached from a simulation";
-        return Err(OpenError::Unavailable(Fault::new(what, "the journal", "Use a journal in memory or on a simulated disk")));
+        return Err(OpenError::Unavailable(Fault::new(
+            what,
+            "the journal",
+            "Use a journal in memory or on a simulated disk",
+        )));
     }
     let urls: Vec<String> = urls.into_iter().map(Into::into).collect();
     let addresses = addresses(&urls).map_err(OpenError::Unavailable)?;
@@ -130,7 +134,9 @@ async fn identify(env: &Env, addresses: &[Address], options: &Options) -> Result
         let wanted = Identity { server, ..identity };
         let joined = migrate::join(session, wanted).await.map_err(unavailable)?;
         match joined.identity {
-            Some(first) if server == 0 && first.server == 0 && first.servers == identity.servers => identity = first,
+            Some(first) if server == 0 && first.server == 0 && first.servers == identity.servers => {
+                identity = first
+            }
             _ => same(joined, wanted, session.place()).map_err(OpenError::Foreign)?,
         }
     }
@@ -185,7 +191,10 @@ impl Postgres {
             let of = |slice: &Slice| slice.get() % identity.servers == number;
             let own = slices.iter().filter(of).map(Slice::get).collect();
             env.spawn(|| format!("journal writer {number}"), writer.run());
-            env.spawn(|| format!("journal sweep {number}"), chores::sweep(Arc::clone(&server), is_closing.clone()));
+            env.spawn(
+                || format!("journal sweep {number}"),
+                chores::sweep(Arc::clone(&server), is_closing.clone()),
+            );
             let watch = chores::watch(Arc::clone(&server), own, tail.clone(), is_closing.clone());
             env.spawn(|| format!("journal watch {number}"), watch);
             servers.push((server, queue));

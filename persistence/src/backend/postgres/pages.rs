@@ -47,7 +47,8 @@ impl Cursor {
         let each = self.each();
         let bytes: usize = page.iter().map(|(_, _, bytes)| bytes).sum();
         // The page may have been cut: what comes from the slice of its last event on was not looked at to its end.
-        let cut = (bytes.cast_signed() as i64 >= BYTES).then(|| page.last().map(|&(slice, ..)| slice)).flatten();
+        let cut =
+            (bytes.cast_signed() as i64 >= BYTES).then(|| page.last().map(|&(slice, ..)| slice)).flatten();
         let mut counts = BTreeMap::<i32, u64>::new();
         for &(slice, ordinal, _) in page {
             *counts.entry(slice).or_default() += 1;

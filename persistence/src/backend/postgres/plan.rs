@@ -52,7 +52,10 @@ pub(crate) fn strangers<'a>(
 #[derive(Debug)]
 pub(crate) enum Verdict {
     /// Its events come behind this sequence and this ordinal.
-    Stored { sequence: u64, ordinal: u64 },
+    Stored {
+        sequence: u64,
+        ordinal: u64,
+    },
     Refused(WriteError),
 }
 
@@ -66,7 +69,10 @@ pub(crate) struct Before {
 impl Before {
     /// Where it ends, if it has so many events.
     pub(crate) fn behind(self, events: u64) -> Appended {
-        Appended { sequence: Sequence::new(self.sequence + events), ordinal: Ordinal::new(self.ordinal + events) }
+        Appended {
+            sequence: Sequence::new(self.sequence + events),
+            ordinal: Ordinal::new(self.ordinal + events),
+        }
     }
 }
 
@@ -158,7 +164,9 @@ impl Plan {
             }
         }
         let answer = |(append, verdict): (&Append, Verdict)| match verdict {
-            Verdict::Refused(WriteError::UnexpectedSequence { .. }) if !held.contains(&append.slice.get()) => {
+            Verdict::Refused(WriteError::UnexpectedSequence { .. })
+                if !held.contains(&append.slice.get()) =>
+            {
                 Err(lost(append, fences, place))
             }
             Verdict::Refused(error) => Err(error),
@@ -266,8 +274,7 @@ mod tests {
             .iter()
             .map(|answer| answer.as_ref().map(|it| (it.sequence.get(), it.ordinal.get())).ok())
             .collect();
-        let expected =
-            [Some((2, 12)), None, Some((1, 13)), None, Some((3, 14)), Some((1, 14))];
+        let expected = [Some((2, 12)), None, Some((1, 13)), None, Some((3, 14)), Some((1, 14))];
         assert_eq!(positions, expected);
         assert_eq!(memory.lane(0).unwrap().ordinal, 14);
         assert_eq!(memory.last(&PersistenceId::new("a").unwrap(), memory.lane(0).unwrap()), Some(3));
@@ -281,7 +288,10 @@ mod tests {
         let answers = plan.settle(appends.iter(), &[1].into(), &[(0, 2)].into(), &mut memory, "here");
         assert!(matches!(answers[0], Err(WriteError::StaleEpoch { current, .. }) if current.get() == 2));
         assert!(answers[1].is_ok());
-        assert!(matches!(answers[2], Err(WriteError::StaleEpoch { .. })), "what it was compared with is not what is there");
+        assert!(
+            matches!(answers[2], Err(WriteError::StaleEpoch { .. })),
+            "what it was compared with is not what is there"
+        );
         assert_eq!((memory.lane(0), memory.lane(1).unwrap().ordinal), (None, 21));
     }
 
@@ -306,14 +316,24 @@ mod tests {
     #[test]
     fn of_a_batch_whose_answer_was_lost_each_slice_tells_by_its_end_what_became_of_it() {
         let before = memory(&[(0, 1, 10), (1, 1, 20), (2, 1, 30)]);
-        let appends = [(0, "a", 0, 2), (1, "b", 0, 1), (2, "c", 0, 1), (0, "a", 7, 1), (1, "b", 7, 1), (2, "c", 7, 1), (0, "a", 2, 0)];
+        let appends = [
+            (0, "a", 0, 2),
+            (1, "b", 0, 1),
+            (2, "c", 0, 1),
+            (0, "a", 7, 1),
+            (1, "b", 7, 1),
+            (2, "c", 7, 1),
+            (0, "a", 2, 0),
+        ];
         let appends = appends.map(|(slice, id, expected, events)| append(slice, 1, id, expected, events));
         let plan = plan(appends.iter(), &before, &BTreeMap::new());
         // Stored, not stored, taken over by somebody else.
         let after = memory(&[(0, 1, 12), (1, 1, 20), (2, 2, 31)]);
         let fault = Fault::new("what", "where", "do");
         let found: Vec<_> = plan.reveal(&after, &fault).collect();
-        assert!(matches!(&found[0], Some(Ok(it)) if it.behind(2).ordinal.get() == 12 && it.behind(2).sequence.get() == 2));
+        assert!(
+            matches!(&found[0], Some(Ok(it)) if it.behind(2).ordinal.get() == 12 && it.behind(2).sequence.get() == 2)
+        );
         assert!(matches!(found[1], None));
         assert!(matches!(found[2], Some(Err(WriteError::Unknown(_)))));
         assert!(matches!(found[3], Some(Err(WriteError::UnexpectedSequence { .. }))));

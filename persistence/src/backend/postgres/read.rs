@@ -147,7 +147,10 @@ async fn slices_page(
 }
 
 /// One page after the other, until there is none or one cannot be read.
-fn pages<P, N>(start: P, next: impl Fn(P) -> N + Send + 'static) -> BoxStream<'static, Result<Recorded, ReadError>>
+fn pages<P, N>(
+    start: P,
+    next: impl Fn(P) -> N + Send + 'static,
+) -> BoxStream<'static, Result<Recorded, ReadError>>
 where
     P: Send + 'static,
     N: Future<Output = Result<(Vec<Recorded>, Option<P>), ReadError>> + Send + 'static,

@@ -49,7 +49,18 @@ impl Server {
     ) -> Self {
         let sessions = (0..options.readers).map(|_| Mutex::default()).collect();
         let (next, room) = (AtomicUsize::new(0), Semaphore::new(QUESTIONS));
-        Self { env, address, options, identity, sessions, next, room, doubt, sweep: Arc::default(), own: Arc::default() }
+        Self {
+            env,
+            address,
+            options,
+            identity,
+            sessions,
+            next,
+            room,
+            doubt,
+            sweep: Arc::default(),
+            own: Arc::default(),
+        }
     }
 
     pub(crate) fn place(&self) -> &str {

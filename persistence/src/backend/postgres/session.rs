@@ -56,13 +56,10 @@ impl Session {
         let connected = within(env, options.answer_within, address.config.connect(NoTls)).await;
         let (client, connection) = connected.ok_or_else(late)?.map_err(failed)?;
         let (open, closed) = oneshot::channel();
-        env.spawn(
-            || format!("connection to {}", address.place),
-            async move {
-                // What ends it is told to those who wait for answers.
-                drop(select(pin!(connection), closed).await);
-            },
-        );
+        env.spawn(|| format!("connection to {}", address.place), async move {
+            // What ends it is told to those who wait for answers.
+            drop(select(pin!(connection), closed).await);
+        });
         let session = Self {
             client,
             env: env.clone(),
@@ -84,7 +81,8 @@ impl Session {
             session.run("SET synchronous_commit = on").await?;
         }
         // So that a server notices soon that this program is gone. Not every server knows them.
-        let alive = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3";
+        let alive =
+            "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3";
         match session.run(alive).await {
             Err(trouble) if trouble.code.is_none() => Err(trouble),
             _ => Ok(session),
@@ -121,7 +119,8 @@ impl Session {
     pub(crate) async fn simple(&self, sql: &str) -> Result<Option<String>, Trouble> {
         use tokio_postgres::SimpleQueryMessage::Row;
         let messages = self.timed(self.client.simple_query(sql)).await?;
-        let mut rows = messages.iter().filter_map(|message| if let Row(row) = message { row.get(0) } else { None });
+        let mut rows =
+            messages.iter().filter_map(|message| if let Row(row) = message { row.get(0) } else { None });
         Ok(rows.next().map(str::to_owned))
     }
 

@@ -55,7 +55,9 @@ trait AsyncFnOnceSend<T>: Send + 'static {
     fn call(self, server: Arc<Server>) -> BoxFuture<'static, Result<T, Trouble>>;
 }
 
-impl<T, F: FnOnce(Arc<Server>) -> BoxFuture<'static, Result<T, Trouble>> + Send + 'static> AsyncFnOnceSend<T> for F {
+impl<T, F: FnOnce(Arc<Server>) -> BoxFuture<'static, Result<T, Trouble>> + Send + 'static> AsyncFnOnceSend<T>
+    for F
+{
     fn call(self, server: Arc<Server>) -> BoxFuture<'static, Result<T, Trouble>> {
         self(server)
     }
@@ -124,7 +126,8 @@ impl SnapshotStore for Snapshots {
                     return Ok(loaded);
                 }
                 let sequence: i64 = row.get(0);
-                let what = format!("snapshot {sequence} of `{id}` in omnitron_snapshot is not what was saved");
+                let what =
+                    format!("snapshot {sequence} of `{id}` in omnitron_snapshot is not what was saved");
                 let advice = "An older one or the events are used; delete the row";
                 loaded.damaged.push(ReadError::Corrupt(Fault::new(what, server.place(), advice)));
                 to = sequence - 1;

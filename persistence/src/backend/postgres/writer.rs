@@ -268,7 +268,11 @@ impl Writer {
                     }
                 }
                 Attempt::Sent(plan, trouble) => {
-                    tracing::warn!(place = self.address.place, "whether a batch is stored is looked up: {}", trouble.fault);
+                    tracing::warn!(
+                        place = self.address.place,
+                        "whether a batch is stored is looked up: {}",
+                        trouble.fault
+                    );
                     self.part(plan.lanes.iter().map(|(slice, lane)| (*slice, lane.epoch)));
                     if let Err(fault) = self.ready(deadline).await {
                         unknown(batch, &plan, &fault);
@@ -370,11 +374,13 @@ impl Writer {
                 Ok(claimed) => {
                     self.tail.announce();
                     for (slice, to) in claims {
-                        let others = || Fault::new(
-                            format!("others claim {} again and again", Slice::new(slice)),
-                            &self.address.place,
-                            "Let one process own a slice",
-                        );
+                        let others = || {
+                            Fault::new(
+                                format!("others claim {} again and again", Slice::new(slice)),
+                                &self.address.place,
+                                "Let one process own a slice",
+                            )
+                        };
                         let epoch = claimed.get(&slice).copied();
                         let _ = to.send(epoch.ok_or_else(|| WriteError::Unavailable(others())));
                     }
@@ -429,11 +435,18 @@ impl Writer {
         let nothing = Fault::new("there is no connection", &self.address.place, "It is tried again");
         let session = self.session.as_ref().ok_or_else(|| Trouble::before(nothing))?;
         let Delete { slice, epoch, id, .. } = delete;
-        let check = Append { slice: *slice, epoch: *epoch, id: id.clone(), expected: crate::Sequence::ZERO, events: vec![] };
+        let check = Append {
+            slice: *slice,
+            epoch: *epoch,
+            id: id.clone(),
+            expected: crate::Sequence::ZERO,
+            events: vec![],
+        };
         let needs = needs(std::iter::once(&check), &self.memory);
         let mut fences = BTreeMap::new();
         if !needs.lanes.is_empty() {
-            fences = batch::hold(session, &mut self.memory, &needs.lanes).await.map_err(Trouble::of_nothing)?;
+            fences =
+                batch::hold(session, &mut self.memory, &needs.lanes).await.map_err(Trouble::of_nothing)?;
             self.tail.announce();
         }
         let lane = self.memory.lane(slice.get()).filter(|lane| lane.epoch == epoch.get());
