@@ -1,10 +1,10 @@
 //! How fast is the journal on PostgreSQL beside a bare batched insert into the same server?
 //!
 //! It starts a server of its own, with syncs. Both contestants append events of 256 bytes for C callers, in turns: the *bare* one makes one multi-row insert of C rows into a
-//! table like that of the events, on one connection, and nothing else: no fence, no queue, no callers. The journal has C tasks which each wait for their append before the
+//! table like that of the events, of the same ids and slices, on one connection, and nothing else: no fence, no queue, no callers. The journal has C tasks which each wait for their append before the
 //! next. Prints events per second, medians of the rounds, and the ratio.
 //!
-//! `cargo bench --features postgres --bench postgres [-- --rounds 5 --millis 2000]`
+//! `cargo bench --features postgres --bench postgres [-- --rounds 5 --millis 2000 --slices 256]`
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures the machine")]
 #![expect(clippy::unwrap_used, reason = "a benchmark may fail")]
 
@@ -13,12 +13,12 @@
 mod server;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use omnitron::backend::postgres::{self, Options, Postgres};
 use omnitron::backend::{Append, JournalBackend};
-use omnitron::{Env, Epoch, NewEvent, PersistenceId, Sequence};
+use omnitron::{Env, Epoch, NewEvent, PersistenceId, Sequence, Slices};
 use server::Server;
 
 const CALLERS: [usize; 4] = [1, 16, 256, 1000];
@@ -39,14 +39,15 @@ fn main() {
 
 async fn run(server: &Server) {
     let (rounds, time) = (setting("--rounds", 5), Duration::from_millis(setting("--millis", 2_000)));
-    let journal =
-        postgres::open(&Env::tokio().unwrap(), [server.url("public")], Options::default()).await.unwrap();
+    let slices = u32::try_from(setting("--slices", 256)).ok().and_then(Slices::new).unwrap();
+    let options = Options::default().slices(slices);
+    let journal = postgres::open(&Env::tokio().unwrap(), [server.url("public")], options).await.unwrap();
     let mut epochs = Vec::new();
     for slice in journal.slices().iter() {
         epochs.push(journal.claim(slice).await.unwrap());
     }
     let epochs: Arc<[Epoch]> = epochs.into();
-    let bare = Bare::new(server).await;
+    let bare = Bare::new(server, slices).await;
     println!("{:>8} {:>12} {:>12} {:>7}", "callers", "bare/s", "journal/s", "ratio");
     for callers in CALLERS {
         let (mut bares, mut journals) = (Vec::new(), Vec::new());
@@ -114,10 +115,13 @@ async fn appends(
 struct Bare {
     client: tokio_postgres::Client,
     insert: tokio_postgres::Statement,
+    slices: Slices,
+    /// The last ordinals.
+    ends: Vec<AtomicI64>,
 }
 
 impl Bare {
-    async fn new(server: &Server) -> Self {
+    async fn new(server: &Server, slices: Slices) -> Self {
         let client = server.client().await;
         client
             .batch_execute(
@@ -132,21 +136,22 @@ impl Bare {
             FROM unnest($1::int4[], $2::int8[], $3::text[], $4::int8[], $5::bytea[], $6::bytea[])
             AS e(slice, ordinal, id, sequence, name, payload)";
         let insert = client.prepare(insert).await.unwrap();
-        Self { client, insert }
+        let ends = slices.iter().map(|_| AtomicI64::new(0)).collect();
+        Self { client, insert, slices, ends }
     }
 
     async fn run(&self, callers: usize, round: u64, time: Duration) -> f64 {
         let ids: Vec<String> =
             (0..callers).map(|caller| format!("account-{callers}-{round}-{caller}")).collect();
-        // Of a slice of its own in each run, so that ordinals are new.
-        let slice = i32::try_from(callers).unwrap() * 100 + i32::try_from(round).unwrap();
-        let (mut sequence, mut ordinal, mut count) = (0_i64, 0_i64, 0);
+        let slice = |id: &String| PersistenceId::new(id).unwrap().slice(self.slices).get();
+        let slices: Vec<i32> = ids.iter().map(|id| slice(id).cast_signed()).collect();
+        let (mut sequence, mut count) = (0_i64, 0);
         let start = Instant::now();
         while start.elapsed() < time {
             sequence += 1;
-            let slices = vec![slice; callers];
-            let ordinals: Vec<i64> = (ordinal..).take(callers).collect();
-            ordinal += i64::try_from(callers).unwrap();
+            let next =
+                |slice: &i32| self.ends[usize::try_from(*slice).unwrap()].fetch_add(1, Ordering::Relaxed);
+            let ordinals: Vec<i64> = slices.iter().map(next).collect();
             let sequences = vec![sequence; callers];
             let names = vec![&b"account.deposited"[..]; callers];
             let payloads: Vec<Vec<u8>> = (0..callers).map(|_| vec![7; BYTES]).collect();

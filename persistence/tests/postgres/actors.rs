@@ -94,7 +94,7 @@ async fn an_account_is_suspended_while_its_server_is_away_and_loses_nothing() {
     let system = ActorSystem::builder("bank").journal(journal.clone()).start().await.unwrap();
     let account = system.spawn("account", account()).unwrap();
     let deposit =
-        || account.ask(|reply| Command::Deposit(1, reply)).within(std::time::Duration::from_secs(60));
+        || account.ask(|reply| Command::Deposit(1, reply)).within(std::time::Duration::from_mins(1));
     assert_eq!(deposit().await.unwrap(), 1);
     let (mut acknowledged, mut sent) = (1, 1);
     for round in 1..=3 {

@@ -234,7 +234,7 @@ async fn a_synchronous_standby_that_takes_over_has_everything() {
     let standby = server.standby().await;
     let (one, both) = (server.port.to_string(), format!("{},127.0.0.1:{}", server.port, standby.port));
     let addresses = [addresses[0].replace(&one, &both)];
-    let journal = open(&addresses, options().batch_events(50).patience(Duration::from_secs(60))).await;
+    let journal = open(&addresses, options().batch_events(50).patience(Duration::from_mins(1))).await;
     let epochs = claim_all(&journal).await;
     let mut load = Load::new(12);
     load.round(&journal, &epochs, 5).await;

@@ -25,7 +25,7 @@ fn programs() -> Option<PathBuf> {
 
 /// Who runs a server: not root, which PostgreSQL refuses. `None`: whoever runs the tests.
 fn owner() -> Option<(u32, u32)> {
-    if fs::metadata("/proc/self").map(|process| process.uid()).unwrap_or(1) != 0 {
+    if fs::metadata("/proc/self").map_or(1, |process| process.uid()) != 0 {
         return None;
     }
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();

@@ -69,7 +69,7 @@ fn address(url: &str) -> Result<Address, String> {
         );
     }
     let ports = config.get_ports();
-    let port = |at: usize| ports.get(at).or(ports.first()).copied().unwrap_or(5432);
+    let port = |at: usize| ports.get(at).or_else(|| ports.first()).copied().unwrap_or(5432);
     let host = |(at, host): (usize, &Host)| match host {
         Host::Tcp(name) => format!("{name}:{}", port(at)),
         #[cfg(unix)]

@@ -14,24 +14,18 @@ const AGAIN: &str = "Look at the server and the network; a program that runs tri
 
 /// What is to be said about an error.
 pub(crate) fn fault(error: &Error, place: &str) -> Fault {
-    match error.as_db_error() {
-        Some(error) => of_server(error, place),
-        None => {
-            let mut what = error.to_string();
-            let mut cause = std::error::Error::source(error);
-            while let Some(error) = cause {
-                what = format!("{what}: {error}");
-                cause = error.source();
-            }
-            // What the driver says of a server that is a standby.
-            let advice = if what.contains("does not allow writes") {
-                advice(&SqlState::READ_ONLY_SQL_TRANSACTION)
-            } else {
-                AGAIN
-            };
-            Fault::new(what, place, advice)
-        }
+    if let Some(error) = error.as_db_error() {
+        return of_server(error, place);
     }
+    let mut what = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        what = format!("{what}: {error}");
+        cause = error.source();
+    }
+    // What the driver says of a server that is a standby.
+    let is_standby = what.contains("does not allow writes");
+    Fault::new(what, place, if is_standby { advice(&SqlState::READ_ONLY_SQL_TRANSACTION) } else { AGAIN })
 }
 
 /// The server did not answer in time.

@@ -135,7 +135,7 @@ async fn identify(env: &Env, addresses: &[Address], options: &Options) -> Result
         let joined = migrate::join(session, wanted).await.map_err(unavailable)?;
         match joined.identity {
             Some(first) if server == 0 && first.server == 0 && first.servers == identity.servers => {
-                identity = first
+                identity = first;
             }
             _ => same(joined, wanted, session.place()).map_err(OpenError::Foreign)?,
         }

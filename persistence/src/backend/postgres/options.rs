@@ -93,21 +93,21 @@ impl Options {
     /// How long a server has for one statement, and for a connection. One that takes longer is given up, and so is its connection. From 100 ms to one hour; what
     /// lies outside counts as the nearest. Default: 10 s.
     pub fn answer_within(mut self, time: Duration) -> Self {
-        self.answer_within = time.clamp(Duration::from_millis(100), Duration::from_secs(3600));
+        self.answer_within = time.clamp(Duration::from_millis(100), Duration::from_hours(1));
         self
     }
 
     /// How long an operation is tried again while a server cannot be reached, before it is answered as not available, or as unknown when it may have
     /// happened. Up to one hour; more counts as that. Default: 15 s.
     pub fn patience(mut self, time: Duration) -> Self {
-        self.patience = time.min(Duration::from_secs(3600));
+        self.patience = time.min(Duration::from_hours(1));
         self
     }
 
     /// How often somebody who follows the journal looks for what other processes wrote; while there is nothing, up to four times as seldom. From 1 ms to one
     /// minute; what lies outside counts as the nearest. Default: 50 ms.
     pub fn poll(mut self, time: Duration) -> Self {
-        self.poll = time.clamp(Duration::from_millis(1), Duration::from_secs(60));
+        self.poll = time.clamp(Duration::from_millis(1), Duration::from_mins(1));
         self
     }
 }

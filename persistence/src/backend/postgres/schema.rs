@@ -6,7 +6,7 @@
 //! text in the order of their bytes.
 
 /// The version that this program speaks: that of the last migration.
-pub(crate) const VERSION: i32 = MIGRATIONS.len() as i32;
+pub(crate) const VERSION: i32 = 3;
 
 /// The key of the advisory lock that is held while tables are made: "omnitron" in ASCII.
 pub(crate) const LOCK: i64 = 0x6f6d_6e69_7472_6f6e;
@@ -84,14 +84,14 @@ CREATE TABLE omnitron_snapshot (
     PRIMARY KEY (id, sequence)
 )"#,
     // 3: leases.
-    r#"
+    r"
 CREATE TABLE omnitron_lease (
     name bytea PRIMARY KEY,
     holder bytea NOT NULL,
     epoch int8 NOT NULL,
     beat int8 NOT NULL,
     term_ms int8 NOT NULL
-)"#,
+)",
 ];
 
 /// Takes the slices $1 of the epochs $2 for the session $3. In the order of the slices, so that two who do it do not wait for each other.
@@ -242,3 +242,13 @@ WHERE name = $1 AND epoch = $6 AND beat = $7";
 /// What a server says of itself.
 pub(crate) const IDENTITY: &str =
     "SELECT version, journal, server, servers, slices, complete FROM omnitron_journal";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_that_of_the_last_migration() {
+        assert_eq!(usize::try_from(VERSION), Ok(MIGRATIONS.len()));
+    }
+}
