@@ -9,6 +9,7 @@
 //! | `schema`, `migrate`, `identity` | which tables, and are these all servers of one journal? |
 //! | `session` | how is a server asked? |
 //! | `queue`, `memory`, `plan`, `rows`, `batch`, `writer` | how is a batch stored once? |
+//! | `takeover` | what becomes of claims and deletions? |
 //! | `server`, `pages`, `read` | how is it read? |
 //! | `chores` | who removes what was deleted, and who notices what others wrote? |
 //! | `snapshots`, `leases` | where do they lie? |
@@ -31,6 +32,7 @@ mod schema;
 mod server;
 mod session;
 mod snapshots;
+mod takeover;
 mod writer;
 
 use std::collections::{BTreeMap, VecDeque};
