@@ -263,15 +263,8 @@ async fn what_cannot_be_found_out_in_time_is_unknown_and_readers_wait_for_it() {
     let a = id("a");
     append(&journal, &epochs, &a, 0, vec![event(1)]).await.unwrap();
     // The statement reaches the server, and its answer does not come back.
-    proxy.cut_after(u64::MAX, 0);
-    let doubtful = append(&journal, &epochs, &a, 1, vec![event(2)]);
-    let refusing = async {
-        while proxy.cuts() == 0 {
-            tokio::task::yield_now().await;
-        }
-        proxy.refuse(true);
-    };
-    let (doubtful, ()) = futures_util::future::join(doubtful, refusing).await;
+    proxy.cut_answer_and_refuse();
+    let doubtful = append(&journal, &epochs, &a, 1, vec![event(2)]).await;
     assert!(matches!(doubtful, Err(WriteError::Unknown(_))), "{doubtful:?}");
     assert!(doubtful.unwrap_err().fault().unwrap().place().contains("127.0.0.1"));
     assert!(matches!(journal.highest(&a).await, Err(ReadError::Unavailable(_))), "nobody knows yet");

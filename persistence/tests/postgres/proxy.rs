@@ -20,6 +20,8 @@ struct State {
     /// How many bytes from the program pass, and from the server, until everything is cut.
     left: Option<(u64, u64)>,
     refuses: bool,
+    /// Whether nobody may connect once that has happened.
+    refuses_then: bool,
     cuts: u64,
 }
 
@@ -52,6 +54,12 @@ impl Proxy {
     /// Cuts every wire when so many bytes more went one way or the other.
     pub(crate) fn cut_after(&self, from_program: u64, from_server: u64) {
         self.state.lock().left = Some((from_program, from_server));
+    }
+
+    /// Cuts every wire with the next answer of the server, which does not pass, and lets nobody connect then.
+    pub(crate) fn cut_answer_and_refuse(&self) {
+        let mut state = self.state.lock();
+        (state.left, state.refuses_then) = (Some((u64::MAX, 0)), true);
     }
 
     /// Cuts every wire now, and lets nobody connect, until the next call.
@@ -118,6 +126,7 @@ async fn pass(
             let is_spent = passing < read;
             if is_spent {
                 state.left = None;
+                state.refuses |= std::mem::take(&mut state.refuses_then);
             }
             (passing, is_spent)
         };
