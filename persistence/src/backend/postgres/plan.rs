@@ -232,8 +232,6 @@ pub(crate) fn elsewhere(slice: Slice, place: &str) -> WriteError {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as the tests do")]
-
     use proptest::prelude::*;
 
     use super::*;
@@ -334,10 +332,10 @@ mod tests {
         assert!(
             matches!(&found[0], Some(Ok(it)) if it.behind(2).ordinal.get() == 12 && it.behind(2).sequence.get() == 2)
         );
-        assert!(matches!(found[1], None));
+        assert!(found[1].is_none());
         assert!(matches!(found[2], Some(Err(WriteError::Unknown(_)))));
         assert!(matches!(found[3], Some(Err(WriteError::UnexpectedSequence { .. }))));
-        assert!(matches!(found[4], None), "it was refused in view of what is not there");
+        assert!(found[4].is_none(), "it was refused in view of what is not there");
         assert!(matches!(found[5], Some(Err(WriteError::Unavailable(_)))));
         assert!(matches!(&found[6], Some(Ok(it)) if it.behind(0).ordinal.get() == 12));
         assert_eq!(plan.sent().collect::<Vec<_>>(), [true, true, true, false, false, false, true]);

@@ -184,8 +184,6 @@ pub(crate) fn behind(prefix: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as the tests do")]
-
     use std::collections::BTreeMap;
 
     use proptest::prelude::*;
