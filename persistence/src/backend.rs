@@ -1,12 +1,14 @@
 //! What must a journal be able to do, and what may those who use it rely on?
 //!
 //! [`JournalBackend`] is the contract, [`conformance`](crate::conformance) its test. [`memory`] is for
-//! tests, [`log`] keeps events in files. [`tail`] is how a backend tells its readers of what is new.
+//! tests, [`log`] keeps events in files, and `postgres` (a feature) on servers. [`tail`] is how a backend tells its readers of what is new.
 
 mod error;
 
 pub mod log;
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod tail;
 
 use std::collections::BTreeMap;

@@ -23,6 +23,8 @@ use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::backend::log::{self, Log, OpenError};
 use crate::backend::memory::Memory;
+#[cfg(feature = "postgres")]
+use crate::backend::postgres::{self, Postgres};
 use crate::backend::{Fault, JournalBackend, WriteError};
 use crate::disk::real::Real;
 use crate::id::{Epoch, Ordinal, PersistenceId, Sequence, Slice, Slices};
@@ -47,8 +49,8 @@ pub struct Journal {
 }
 
 struct Inner {
-    /// The folder, and how it is kept, of a journal that has to be opened.
-    embedded: Option<(PathBuf, log::Options)>,
+    /// Where a journal lies that has to be opened.
+    place: Option<Place>,
     open: OnceLock<Open>,
     opening: tokio::sync::Mutex<()>,
     epochs: Mutex<BTreeMap<Slice, Arc<OnceCell<Epoch>>>>,
@@ -60,6 +62,14 @@ struct Inner {
     recovering: Mutex<BTreeMap<PersistenceId, (Sequence, Sequence)>>,
     readers: Mutex<Readers>,
     fault: Mutex<Option<Fault>>,
+}
+
+/// Where, and how it is kept.
+#[derive(Clone)]
+enum Place {
+    Folder(PathBuf, log::Options),
+    #[cfg(feature = "postgres")]
+    Servers(Vec<String>, postgres::Options),
 }
 
 /// Why a path cannot be the folder of a journal.
@@ -79,7 +89,15 @@ fn unusable(error: &io::Error, place: &str) -> OpenError {
 pub(crate) struct Open {
     pub(crate) backend: Arc<dyn JournalBackend>,
     pub(crate) snapshots: Arc<dyn SnapshotStore>,
-    log: Option<Log>,
+    opened: Opened,
+}
+
+/// What has to be closed.
+enum Opened {
+    Nothing,
+    Log(Log),
+    #[cfg(feature = "postgres")]
+    Postgres(Postgres),
 }
 
 #[derive(Default)]
@@ -129,7 +147,24 @@ impl Journal {
 
     /// As [`embedded`](Self::embedded), with options. The identity of a new journal and the number of snapshots are chosen here.
     pub fn embedded_with(dir: impl Into<PathBuf>, options: log::Options) -> Self {
-        Self::of(Some((dir.into(), options)), OnceLock::new())
+        Self::of(Some(Place::Folder(dir.into(), options)), OnceLock::new())
+    }
+
+    /// A journal on PostgreSQL, spread over these servers: `postgres://user:password@host:port/database`. It is created if their databases hold none. The number and
+    /// the order of the addresses stay the same as long as the journal lives. Nothing is connected to before the system starts.
+    #[cfg(feature = "postgres")]
+    pub fn postgres(addresses: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self::postgres_with(addresses, postgres::Options::default())
+    }
+
+    /// As [`postgres`](Self::postgres), with options. The number of snapshots is chosen here.
+    #[cfg(feature = "postgres")]
+    pub fn postgres_with(
+        addresses: impl IntoIterator<Item = impl Into<String>>,
+        options: postgres::Options,
+    ) -> Self {
+        let addresses = addresses.into_iter().map(Into::into).collect();
+        Self::of(Some(Place::Servers(addresses, options)), OnceLock::new())
     }
 
     /// A journal in memory, which is gone with the process: for tests, and for trying out.
@@ -139,13 +174,14 @@ impl Journal {
 
     /// A journal on any backend.
     pub fn with(backend: impl JournalBackend, snapshots: impl SnapshotStore) -> Self {
-        let open = Open { backend: Arc::new(backend), snapshots: Arc::new(snapshots), log: None };
+        let open =
+            Open { backend: Arc::new(backend), snapshots: Arc::new(snapshots), opened: Opened::Nothing };
         Self::of(None, OnceLock::from(open))
     }
 
-    fn of(embedded: Option<(PathBuf, log::Options)>, open: OnceLock<Open>) -> Self {
+    fn of(place: Option<Place>, open: OnceLock<Open>) -> Self {
         let inner = Inner {
-            embedded,
+            place,
             open,
             opening: tokio::sync::Mutex::new(()),
             epochs: Mutex::default(),
@@ -168,12 +204,26 @@ impl Journal {
     /// [`OpenError`] says what is wrong, where, and what to do. Nothing that holds events was changed, and a second call tries again.
     pub async fn open(&self, env: &Env) -> Result<(), OpenError> {
         let _alone = self.inner.opening.lock().await;
-        let Some((dir, options)) = self.inner.embedded.clone().filter(|_| self.inner.open.get().is_none())
-        else {
+        let Some(place) = self.inner.place.clone().filter(|_| self.inner.open.get().is_none()) else {
             return Ok(());
         };
         let kept = u32::try_from(Snapshots::MAX_KEPT).unwrap_or(u32::MAX);
-        let options = options.identity(env.random_u64()).snapshots(kept);
+        let open = match place {
+            Place::Folder(dir, options) => Self::open_folder(env, dir, options.snapshots(kept)).await?,
+            #[cfg(feature = "postgres")]
+            Place::Servers(addresses, options) => {
+                let journal = postgres::open(env, addresses, options.snapshots(kept)).await?;
+                let (backend, snapshots) = (Arc::new(journal.clone()), Arc::new(journal.snapshots()));
+                Open { backend, snapshots, opened: Opened::Postgres(journal) }
+            }
+        };
+        // Nobody else sets it: this holds the lock.
+        let _ = self.inner.open.set(open);
+        Ok(())
+    }
+
+    async fn open_folder(env: &Env, dir: PathBuf, options: log::Options) -> Result<Open, OpenError> {
+        let options = options.identity(env.random_u64());
         let place = dir.display().to_string();
         let failed = |error: io::Error| unusable(&error, &place);
         let (done, opened) = oneshot::channel();
@@ -194,9 +244,7 @@ impl Journal {
             );
         }
         let (backend, snapshots) = (Arc::new(log.clone()), Arc::new(log.snapshots()));
-        // Nobody else sets it: this holds the lock.
-        let _ = self.inner.open.set(Open { backend, snapshots, log: Some(log) });
-        Ok(())
+        Ok(Open { backend, snapshots, opened: Opened::Log(log) })
     }
 
     /// The backend, once the journal is open.
@@ -387,10 +435,12 @@ impl Extension for Journal {
 
     fn stop<'a>(&'a self, phase: Phase, _: &'a ActorSystem) -> ExtensionFuture<'a, ()> {
         Box::pin(async move {
-            if phase == Phase::Close
-                && let Some(Open { log: Some(log), .. }) = self.get()
-            {
-                log.close().await;
+            let Some(open) = self.get().filter(|_| phase == Phase::Close) else { return };
+            match &open.opened {
+                Opened::Nothing => {}
+                Opened::Log(log) => log.close().await,
+                #[cfg(feature = "postgres")]
+                Opened::Postgres(journal) => journal.close().await,
             }
         })
     }
@@ -412,8 +462,12 @@ impl WithJournal for SystemBuilder {
 
 impl fmt::Debug for Journal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let folder = match &self.inner.place {
+            Some(Place::Folder(dir, _)) => Some(dir),
+            _ => None,
+        };
         f.debug_struct("Journal")
-            .field("folder", &self.inner.embedded.as_ref().map(|(dir, _)| dir))
+            .field("folder", &folder)
             .field("is_open", &self.inner.open.get().is_some())
             .finish_non_exhaustive()
     }

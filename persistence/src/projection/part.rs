@@ -29,7 +29,7 @@ use super::{Settings, Target};
 use crate::feed::FeedError;
 use crate::id::{Ordinal, PersistenceId, Sequence, Slice};
 use crate::journal::{Journal, Reader};
-use crate::offset::Offset;
+use crate::offset::{Offset, Position};
 
 /// The first and the longest wait after a failure.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));

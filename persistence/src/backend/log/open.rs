@@ -35,8 +35,8 @@ pub enum OpenError {
     /// Somebody has it open, in this process or another.
     #[error("the journal is in use")]
     Locked(#[source] Fault),
-    /// The folder holds something else.
-    #[error("the folder is not that of a journal")]
+    /// The folder or the servers hold something else, or not all of this journal.
+    #[error("that is not the place of this journal")]
     Foreign(#[source] Fault),
     /// It was written by a newer version.
     #[error("the journal has a newer format")]
@@ -44,7 +44,7 @@ pub enum OpenError {
     /// What was written is damaged, and not at the end alone.
     #[error("the journal is damaged")]
     Corrupt(#[source] Fault),
-    /// The folder or a file cannot be read or written.
+    /// The folder, a file or a server cannot be read or written.
     #[error("the journal cannot be opened")]
     Unavailable(#[source] Fault),
 }
