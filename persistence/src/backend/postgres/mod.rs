@@ -187,7 +187,7 @@ impl Postgres {
                 pause: Duration::from_millis(20),
                 batches: 0,
                 hopes: 0,
-                gives_way: 16,
+                gives_way: 100,
                 closed: ended.clone(),
             };
             let of = |slice: &Slice| slice.get() % identity.servers == number;

@@ -34,7 +34,7 @@ use crate::backend::{Fault, WriteError, tail};
 use omnitron_runtime::Env;
 
 /// How often the writer gives way before it sends a batch: at least, at most, and after how many batches it tries the most again.
-const PATIENCE: (u32, u32, u64) = (16, 400, 64);
+const PATIENCE: (u32, u32, u64) = (100, 1_000, 64);
 /// A batch of so many operations waits for nobody.
 const ENOUGH: usize = 1_000;
 /// How long a pause between two attempts is at first, and at most.
