@@ -146,10 +146,14 @@ impl dyn Disk {
     /// Writes a small file whole or not at all: beside its place, synced, then renamed.
     pub(crate) fn replace(&self, folder: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
         let beside = format!("{name}.new");
-        let file = self.create(&beside)?;
-        file.write_at(bytes, 0)?;
-        file.sync()?;
-        self.rename(&beside, name)?;
+        let written =
+            self.create(&beside).and_then(|file| file.write_at(bytes, 0).and_then(|()| file.sync()));
+        let renamed = written.and_then(|()| self.rename(&beside, name));
+        if renamed.is_err() {
+            // On a full disk its space is wanted. What is left of it is replaced the next time.
+            let _ = self.remove(&beside);
+        }
+        renamed?;
         self.sync_folder(folder)
     }
 

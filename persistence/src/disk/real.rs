@@ -32,6 +32,12 @@ impl Real {
         for around in folder.ancestors().skip(1).take(missing) {
             File::open(around)?.sync_all()?;
         }
+        if missing == 0
+            && let Some(around) = folder.parent()
+        {
+            // A process before may have made it and died before this. Who may not look into the folder around it did not make it either.
+            let _ = File::open(around).and_then(|around| around.sync_all());
+        }
         Ok(Self { folder, read_only: false })
     }
 

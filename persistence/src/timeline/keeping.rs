@@ -154,7 +154,7 @@ impl Base {
             match split {
                 Ok(snapshot) => found = Some(snapshot),
                 Err(reason) => {
-                    trouble = Some(format!("the one of event {sequence} cannot be read: {reason}"))
+                    trouble = Some(format!("the one of event {sequence} cannot be read: {reason}"));
                 }
             }
         }

@@ -18,7 +18,6 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use omnitron_runtime::{Epoch, LeaseFault, LeaseRecord, LeaseStore, LeaseVersion};
 use parking_lot::Mutex;
-use tokio::sync::watch;
 
 use super::format::{Damage, VERSION, seal, u16_at, u32_at, u64_at, versioned};
 use super::read::Pool;
@@ -49,12 +48,11 @@ pub(crate) struct Inner {
     pool: Pool,
     /// What the file says, with the beats since. None: not read yet.
     records: Mutex<Option<Records>>,
-    closed: watch::Receiver<bool>,
 }
 
 impl Leases {
-    pub(crate) fn new(context: Arc<Context>, pool: Pool, closed: watch::Receiver<bool>) -> Self {
-        Self { inner: Arc::new(Inner { context, pool, records: Mutex::new(None), closed }) }
+    pub(crate) fn new(context: Arc<Context>, pool: Pool) -> Self {
+        Self { inner: Arc::new(Inner { context, pool, records: Mutex::new(None) }) }
     }
 
     fn ask<T: Send + 'static>(
@@ -75,9 +73,7 @@ impl Inner {
     /// Runs `act` on what is known, which is read from the file first.
     fn with<T>(&self, act: impl FnOnce(&mut Records) -> Result<T, LeaseFault>) -> Result<T, LeaseFault> {
         let mut records = self.records.lock();
-        if *self.closed.borrow() {
-            return Err(closed());
-        }
+        let _held = self.context.owned.hold().map_err(|_| closed())?;
         let known = match &mut *records {
             Some(known) => known,
             unread => unread.insert(self.load().map_err(LeaseFault::Unavailable)?),

@@ -29,6 +29,7 @@ pub mod inspect;
 mod leases;
 mod names;
 mod open;
+mod owned;
 mod read;
 mod recent;
 mod record;
@@ -65,6 +66,7 @@ use crate::disk::Disk;
 use crate::id::{Epoch, Ordinal, PersistenceId, Sequence, Slice, Slices};
 use crate::recorded::Recorded;
 
+use owned::gone;
 use read::Pool;
 use recent::Recent;
 use store::Store;
@@ -211,6 +213,7 @@ struct Inner {
     torn: Option<TornEnd>,
     closed: watch::Receiver<bool>,
     leases: Leases,
+    snapshots: Snapshots,
 }
 
 /// Opens the journal in the folder `disk`, or creates it if the folder is empty. Blocks while it reads.
@@ -269,7 +272,7 @@ fn build(disk: Arc<dyn Disk>, options: Options, pool: Pool) -> Result<(Log, Writ
     let opened = open::open(disk, &options)?;
     let store = Arc::new(opened.store);
     let (sender, commands) = crossbeam_channel::bounded(options.queue);
-    let (ended, closed) = watch::channel(false);
+    let closed = opened.held.closed();
     let queued_bytes = Arc::new(AtomicUsize::new(0));
     let tail = Tail::new();
     let writer = Writer {
@@ -286,13 +289,13 @@ fn build(disk: Arc<dyn Disk>, options: Options, pool: Pool) -> Result<(Log, Writ
         keeper: None,
         hopes: None,
         patience: 0,
-        lock: Some(opened.lock),
-        closed: ended,
+        held: Some(opened.held),
     };
     let commands = RwLock::new(Some(sender));
     let torn = opened.torn;
-    let leases = Leases::new(Arc::clone(&store.context), pool.clone(), closed.clone());
-    let inner = Inner { store, commands, queued_bytes, tail, options, pool, torn, closed, leases };
+    let leases = Leases::new(Arc::clone(&store.context), pool.clone());
+    let snapshots = Snapshots::new(Arc::clone(&store.context), pool.clone(), options.snapshots);
+    let inner = Inner { store, commands, queued_bytes, tail, options, pool, torn, closed, leases, snapshots };
     Ok((Log { inner: Arc::new(inner) }, writer))
 }
 
@@ -328,8 +331,7 @@ impl Log {
 
     /// The snapshots beside it, in the folder `snapshots`.
     pub fn snapshots(&self) -> Snapshots {
-        let Inner { store, pool, options, .. } = &*self.inner;
-        Snapshots::new(Arc::clone(&store.context.disk), pool.clone(), options.snapshots)
+        self.inner.snapshots.clone()
     }
 
     /// The leases beside it, in the file `leases`.
@@ -417,10 +419,6 @@ impl Inner {
 }
 
 const LATER: &str = "Wait for what is on its way, then try again";
-
-fn gone() -> Fault {
-    Fault::new("it was closed, or its writer has ended", "the journal", "Open it again")
-}
 
 impl JournalBackend for Log {
     fn leases(&self) -> Option<Arc<dyn LeaseStore>> {

@@ -14,6 +14,8 @@ use std::sync::Arc;
 use super::checkpoint::{self, Checkpoint, Dead};
 use super::form::Lanes;
 use super::format::{Damage, Identity, NEWER, Rewritten, SEGMENT_BYTES, SegmentHeader};
+use super::leases;
+use super::owned::{Held, Owned};
 use super::segment::{RESTORE, Segment, file_name, index_name};
 use super::store::{Context, Store};
 use super::walk;
@@ -68,7 +70,7 @@ pub(crate) struct Opened {
     pub(crate) tail: Tail,
     pub(crate) lanes: Lanes,
     pub(crate) torn: Option<TornEnd>,
-    pub(crate) lock: Box<dyn Send + Sync>,
+    pub(crate) held: Arc<Held>,
     pub(crate) dead: Vec<Dead>,
     /// The last segment is not to be written to: a new one has to say where it ends.
     pub(crate) broken: Option<Fault>,
@@ -89,21 +91,26 @@ pub(crate) fn open(disk: Arc<dyn Disk>, options: &Options) -> Result<Opened, Ope
         )),
         _ => unavailable(&*disk, LOCK, &error),
     })?;
+    let held = Held::new(lock);
     let names = disk.list("").map_err(|error| unavailable(&*disk, "", &error))?;
-    // Files that were never finished carry their name only once they are.
-    for name in names.iter().filter(|name| unfinished(name)) {
-        disk.remove(name).map_err(|error| unavailable(&*disk, name, &error))?;
-    }
     let identity = match disk.whole(IDENTITY).map_err(|error| unavailable(&*disk, IDENTITY, &error))? {
         Some(bytes) => Identity::decode(&bytes).map_err(|damage| refused(&*disk, IDENTITY, damage, 0))?,
         None => create(&*disk, &names, options)?,
     };
     let slices = Slices::new(identity.slices)
         .ok_or_else(|| refused(&*disk, IDENTITY, Damage::Field("the number of slices is impossible"), 0))?;
-    let context = Arc::new(Context::new(disk, identity.journal, slices, options.filter_bytes));
+    let of = (identity.journal, slices);
+    let context = Arc::new(Context::new(disk, of, Owned::by(&held), options.filter_bytes));
     let (found, covered) = find(&context)?;
     let checkpoint = witness(&context)?;
-    let opened = recover(&context, found, checkpoint, lock)?;
+    // A name that the process before made and did not sync would go with the power, and what is written to its file from now on with it.
+    context.disk.sync_folder("").map_err(|error| unavailable(&*context.disk, "", &error))?;
+    let opened = recover(&context, found, checkpoint, held)?;
+    // Files that were never finished carry their name only once they are. Now it is known that they are ours.
+    for name in names.iter().filter(|name| unfinished(name)) {
+        // What cannot be removed now is removed the next time.
+        let _ = context.disk.remove(name);
+    }
     for number in covered {
         // What cannot be removed now is removed the next time.
         let _ = context.disk.remove(&file_name(number));
@@ -151,15 +158,18 @@ fn find(context: &Context) -> Result<(Vec<Found>, Vec<u32>), OpenError> {
     let (mut found, mut covered): (Vec<Found>, _) = (Vec::new(), Vec::new());
     let mut next = 1;
     for name in disk.list("").map_err(|error| unavailable(disk, "", &error))? {
-        let Some(number) = name.strip_suffix(".log").and_then(|number| number.parse::<u32>().ok()) else {
-            continue;
-        };
-        if number < next {
-            covered.push(number);
-            continue;
-        }
+        let number = name.strip_suffix(".log").and_then(|number| number.parse::<u32>().ok());
+        // Another spelling of a number is somebody else's file.
+        let Some(number) = number.filter(|number| file_name(*number) == name) else { continue };
         let file = disk.open(&name).map_err(|error| unavailable(disk, &name, &error))?;
         let header = walk::header(&file).map_err(|error| unavailable(disk, &name, &error))?;
+        if number < next {
+            // Only what is known to be an old file of this journal goes.
+            if header.is_ok_and(|header| header.journal == context.journal && header.first == number) {
+                covered.push(number);
+            }
+            continue;
+        }
         let header = header.map_err(|damage| refused(disk, &name, damage, 0))?;
         if header.journal != context.journal {
             let fault = Fault::new("the segment belongs to another journal", disk.place(&name), OWN_FOLDER);
@@ -197,7 +207,7 @@ fn recover(
     context: &Arc<Context>,
     mut found: Vec<Found>,
     checkpoint: Option<Checkpoint>,
-    lock: Box<dyn Send + Sync>,
+    held: Arc<Held>,
 ) -> Result<Opened, OpenError> {
     let disk = Arc::clone(&context.disk);
     let last = found.pop().expect("there is at least one segment");
@@ -266,12 +276,15 @@ fn recover(
     store.recount(&dead, &marks)?;
     let broken = torn.as_ref().map(|torn| Fault::new("its end was torn", &torn.file, RESTORE).at(end));
     let tail = Tail { segment, end, chain: scanned.scan.chain, number: scanned.scan.number, allocated };
-    Ok(Opened { store, tail, lanes, torn, lock, dead, broken })
+    Ok(Opened { store, tail, lanes, torn, held, dead, broken })
 }
 
-/// Whether it is a file that carries its name only once it is finished.
+/// Whether it is a file of a journal that carries its name only once it is finished.
 fn unfinished(name: &str) -> bool {
-    name.strip_suffix(".new").is_some()
+    let Some(name) = name.strip_suffix(".new") else { return false };
+    let numbered = |number: &str| number.len() == 10 && number.bytes().all(|byte| byte.is_ascii_digit());
+    let segment = || name.strip_suffix(".log").or_else(|| name.strip_suffix(".idx")).is_some_and(numbered);
+    [IDENTITY, checkpoint::NAME, leases::NAME].contains(&name) || segment()
 }
 
 /// Damage that stands in the way.

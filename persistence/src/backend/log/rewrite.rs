@@ -9,6 +9,7 @@
 //! * The newest deletion of each id stays, so that its highest sequence is never forgotten, and so does the state of each slice.
 //! * Sequences and ordinals stay as they are, and so does their order.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crc32c::crc32c;
@@ -16,6 +17,7 @@ use foldhash::quality::FixedState;
 
 use super::compact::{self, Weight};
 use super::format::{ALIGNMENT, BATCH_BYTES, BatchHeader, Rewritten, SEGMENT_BYTES, SegmentHeader};
+use super::owned::{Held, gone};
 use super::record::{self, Place, Record};
 use super::segment::{Segment, file_name, index_name};
 use super::store::Store;
@@ -38,27 +40,43 @@ pub struct Compacted {
 }
 
 /// Rewrites what is worth it. `measure`: counts first what is deleted, instead of relying on what was seen since the journal was opened.
+///
+/// A segment that is damaged is left alone, and the others are not: the error comes when everything else is done.
 pub(crate) fn compact(store: &Store, segment_bytes: u64, measure: bool) -> Result<Compacted, ReadError> {
     let _one_at_a_time = store.compacting.lock();
-    let mut done = Compacted::default();
+    let held = store.context.owned.hold().map_err(ReadError::Unavailable)?;
+    let (mut done, mut damaged) = (Compacted::default(), Damaged::default());
     if measure {
         let segments = store.segments();
         for segment in &segments[..segments.len() - 1] {
-            segment.count_dead(dead(store, segment)?);
+            if let Some(dead) = damaged.notes(dead(store, segment, &held))? {
+                segment.count_dead(dead);
+            }
         }
     }
     loop {
         let segments = store.segments();
         let full = &segments[..segments.len() - 1];
-        let weights = full.iter().map(|segment| weight(segment)).collect::<Result<Vec<_>, _>>()?;
-        let Some(chosen) = compact::choose(&weights, segment_bytes) else { return Ok(done) };
+        let mut weights = Vec::with_capacity(full.len());
+        for segment in full {
+            let is_left_alone = damaged.places.contains(segment.place());
+            let weight = if is_left_alone { None } else { damaged.notes(weight(segment))? };
+            weights.push(weight.unwrap_or(LEFT_ALONE));
+        }
+        let Some(chosen) = compact::choose(&weights, segment_bytes) else { return damaged.end(done) };
         let before: u64 = weights[chosen.clone()].iter().map(|weight| weight.bytes).sum();
         let next = segments[chosen.end].header;
-        let after = rewrite(store, &full[chosen.clone()], &next)?;
+        let before_this = damaged.places.len();
+        let Some(after) = damaged.notes(rewrite(store, &full[chosen.clone()], &next, &held))? else {
+            if damaged.places.len() == before_this {
+                return damaged.end(done); // the damage is elsewhere, and would be met again
+            }
+            continue;
+        };
         done.segments += chosen.len();
         done.bytes += before.saturating_sub(after);
         if after >= before && chosen.len() == 1 {
-            return Ok(done); // nothing came of it, and nothing would
+            return damaged.end(done); // nothing came of it, and nothing would
         }
     }
 }
@@ -66,18 +84,51 @@ pub(crate) fn compact(store: &Store, segment_bytes: u64, measure: bool) -> Resul
 /// Rewrites every full segment in which something is deleted, worth it or not: what was deleted is in no file any more.
 pub(crate) fn erase(store: &Store) -> Result<Compacted, ReadError> {
     let _one_at_a_time = store.compacting.lock();
-    let (mut done, mut from) = (Compacted::default(), 0);
+    let held = store.context.owned.hold().map_err(ReadError::Unavailable)?;
+    let (mut done, mut from, mut damaged) = (Compacted::default(), 0, Damaged::default());
     loop {
         let segments = store.segments();
         let at = segments.partition_point(|segment| segment.header.first < from);
-        let (Some(segment), Some(next)) = (segments.get(at), segments.get(at + 1)) else { return Ok(done) };
+        let (Some(segment), Some(next)) = (segments.get(at), segments.get(at + 1)) else {
+            return damaged.end(done);
+        };
         from = next.header.first;
-        if dead(store, segment)? > 0 {
+        if damaged.notes(dead(store, segment, &held))?.is_some_and(|dead| dead > 0) {
             let before = segment.subject().map_or(0, |subject| subject.end);
-            let after = rewrite(store, std::slice::from_ref(segment), &next.header)?;
+            let rewritten = rewrite(store, std::slice::from_ref(segment), &next.header, &held);
+            let Some(after) = damaged.notes(rewritten)? else { continue };
             done.segments += 1;
             done.bytes += before.saturating_sub(after);
         }
+    }
+}
+
+/// What a segment weighs that is not to be chosen.
+const LEFT_ALONE: Weight = Weight { bytes: u64::MAX / 4, events: 1, dead: 0 };
+
+/// What was found damaged on the way.
+#[derive(Default)]
+struct Damaged {
+    places: BTreeSet<String>,
+    first: Option<ReadError>,
+}
+
+impl Damaged {
+    /// What came of something, or nothing, if a segment is damaged.
+    fn notes<T>(&mut self, result: Result<T, ReadError>) -> Result<Option<T>, ReadError> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(ReadError::Corrupt(fault)) => {
+                self.places.insert(fault.place().to_owned());
+                self.first.get_or_insert(ReadError::Corrupt(fault));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn end(self, done: Compacted) -> Result<Compacted, ReadError> {
+        self.first.map_or(Ok(done), Err)
     }
 }
 
@@ -87,9 +138,10 @@ fn weight(segment: &Segment) -> Result<Weight, ReadError> {
 }
 
 /// How many events of a segment are deleted.
-fn dead(store: &Store, segment: &Segment) -> Result<u64, ReadError> {
+fn dead(store: &Store, segment: &Segment, held: &Held) -> Result<u64, ReadError> {
     let (mut floors, mut dead) = (Floors::new(store), 0);
     segment.walk(|_, record| {
+        go_on(held)?;
         if let Record::Event { recorded, .. } = record {
             dead += u64::from(recorded.sequence.get() <= floors.of(&recorded.id)?);
         }
@@ -120,8 +172,27 @@ impl<'a> Floors<'a> {
     }
 }
 
-/// Writes `old`, which `next` follows, as one segment. How many bytes it has.
-fn rewrite(store: &Store, old: &[Arc<Segment>], next: &SegmentHeader) -> Result<u64, ReadError> {
+/// A journal that is to be closed does not wait for all of this.
+fn go_on(held: &Held) -> Result<(), ReadError> {
+    if held.has_ended() { Err(ReadError::Unavailable(gone())) } else { Ok(()) }
+}
+
+/// Writes `old`, which `next` follows, as one segment. How many bytes it has. Nothing is left of one that fails.
+fn rewrite(store: &Store, old: &[Arc<Segment>], next: &SegmentHeader, held: &Held) -> Result<u64, ReadError> {
+    let rewritten = write_anew(store, old, next, held);
+    if rewritten.is_err() {
+        // Gone already, if it was renamed.
+        let _ = store.context.disk.remove(&format!("{}.new", file_name(old[0].header.first)));
+    }
+    rewritten
+}
+
+fn write_anew(
+    store: &Store,
+    old: &[Arc<Segment>],
+    next: &SegmentHeader,
+    held: &Held,
+) -> Result<u64, ReadError> {
     let context = &store.context;
     let (first, last) = (&old[0], &old[old.len() - 1]);
     let subject = last.subject().expect("only full segments are rewritten");
@@ -147,6 +218,7 @@ fn rewrite(store: &Store, old: &[Arc<Segment>], next: &SegmentHeader) -> Result<
     };
     for segment in old {
         segment.walk(|offset, record| {
+            go_on(held)?;
             let keep = match &record {
                 Record::Event { recorded, .. } => recorded.sequence.get() > floors.of(&recorded.id)?,
                 Record::Deletion { id, .. } => marks.get(id) == Some(&(segment.header.first, offset)),

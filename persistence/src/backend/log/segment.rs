@@ -171,10 +171,13 @@ impl Segment {
     /// Writes the index of a segment that is full and forgets the table. When that fails, the table stays.
     pub(crate) fn write_index(&self) {
         let Some(subject) = self.subject() else { return };
+        // Of a journal that was closed, the folder may be somebody else's.
+        let Ok(_held) = self.context.owned.hold() else { return };
         let bytes = match &*self.index.read() {
             Index::Table(table) => index::encode(table, &subject),
             Index::File(_) => return,
         };
+        let _alone = self.context.indexing.lock();
         if self.store_index(&bytes).is_ok()
             && let Ok(index) = self.open_index()
         {

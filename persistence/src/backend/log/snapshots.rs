@@ -19,7 +19,9 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 
 use super::format::{Damage, VERSION, seal, u16_at, u32_at, u64_at, versioned};
+use super::owned::Owned;
 use super::read::Pool;
+use super::store::Context;
 use crate::backend::{Fault, MAX_LABEL_BYTES, ReadError, WriteError};
 use crate::disk::Disk;
 use crate::id::{PersistenceId, Sequence};
@@ -43,6 +45,7 @@ pub struct Snapshots {
 
 struct Inner {
     disk: Arc<dyn Disk>,
+    owned: Owned,
     pool: Pool,
     kept: u32,
     waiting: AtomicUsize,
@@ -61,10 +64,21 @@ impl Drop for Waiting {
 }
 
 impl Snapshots {
-    pub(crate) fn new(disk: Arc<dyn Disk>, pool: Pool, kept: u32) -> Self {
+    pub(crate) fn new(context: Arc<Context>, pool: Pool, kept: u32) -> Self {
+        let (disk, owned) = (Arc::clone(&context.disk), context.owned.clone());
         let stripes = std::array::from_fn(|_| Mutex::new(()));
         let folders = std::array::from_fn(|_| AtomicBool::new(false));
-        Self { inner: Arc::new(Inner { disk, pool, kept, waiting: AtomicUsize::new(0), stripes, folders }) }
+        Self {
+            inner: Arc::new(Inner {
+                disk,
+                owned,
+                pool,
+                kept,
+                waiting: AtomicUsize::new(0),
+                stripes,
+                folders,
+            }),
+        }
     }
 }
 
@@ -130,6 +144,10 @@ impl Inner {
                 None => chosen = chosen.min((1, slot)),
             }
         }
+        // Older than all that are kept, it is of no use to anybody, and would cost one that is.
+        if chosen.0 > 1 && chosen.0 > snapshot.sequence.get().saturating_add(1) {
+            return Ok(());
+        }
         self.disk.replace(&folder, &Self::name(id, chosen.1), &encode(snapshot))
     }
 
@@ -186,8 +204,9 @@ impl Snapshots {
         }
         let place = inner.disk.place(&Inner::folder(id));
         let written = self.inner.pool.run(move || {
+            let held = inner.owned.hold().map_err(WriteError::Unavailable)?;
             let result = act(&inner);
-            drop(waiting);
+            drop((waiting, held));
             result.map_err(|error| WriteError::Unavailable(Fault::new(error, place, ROOM)))
         });
         async move {

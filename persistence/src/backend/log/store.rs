@@ -14,6 +14,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::checkpoint::Dead;
 use super::index::IndexFile;
+use super::owned::Owned;
 use super::record::Record;
 use super::segment::Segment;
 use crate::backend::{IdQuery, ReadError, SlicesQuery};
@@ -32,13 +33,23 @@ pub(crate) struct Context {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) journal: u64,
     pub(crate) slices: Slices,
+    /// Whoever writes anything holds it.
+    pub(crate) owned: Owned,
+    /// Held while an index is written and opened: two would write to one file.
+    pub(crate) indexing: Mutex<()>,
     /// How many bytes of filters may still be kept in memory.
     filter_bytes: AtomicUsize,
 }
 
 impl Context {
-    pub(crate) fn new(disk: Arc<dyn Disk>, journal: u64, slices: Slices, filter_bytes: usize) -> Self {
-        Self { disk, journal, slices, filter_bytes: AtomicUsize::new(filter_bytes) }
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        (journal, slices): (u64, Slices),
+        owned: Owned,
+        filter_bytes: usize,
+    ) -> Self {
+        let filter_bytes = AtomicUsize::new(filter_bytes);
+        Self { disk, journal, slices, owned, indexing: Mutex::new(()), filter_bytes }
     }
 
     /// Takes the filter of an index into memory while there is room for filters.

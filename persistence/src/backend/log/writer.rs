@@ -16,12 +16,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use super::Options;
 use super::checkpoint::{self, Checkpoint, Dead};
 use super::form::{Form, Lane, Lanes};
 use super::format::{SEGMENT_BYTES, SegmentHeader};
+use super::owned::Held;
 use super::recent::Recent;
 use super::rewrite;
 use super::segment::{Segment, file_name};
@@ -97,9 +98,8 @@ pub struct Writer {
     pub(crate) hopes: Option<usize>,
     /// How often it gives way for them. Less and less when they do not come.
     pub(crate) patience: u32,
-    /// Held until the journal is closed.
-    pub(crate) lock: Option<Box<dyn Send + Sync>>,
-    pub(crate) closed: watch::Sender<bool>,
+    /// Until the journal is closed.
+    pub(crate) held: Option<Arc<Held>>,
 }
 
 /// How much of a batch reached the device.
@@ -136,8 +136,14 @@ impl Writer {
         if self.broken.is_none() {
             self.write_checkpoint();
         }
-        self.lock = None;
-        self.closed.send_replace(true);
+        self.give_up();
+    }
+
+    /// Writes nothing more. The folder is free when nobody else writes either.
+    fn give_up(&mut self) {
+        if let Some(held) = self.held.take() {
+            held.end();
+        }
     }
 
     /// Writes what waits, `first` before all, as one batch.
@@ -385,8 +391,7 @@ fn durable(settled: &[Settled]) -> Vec<tail::Durable> {
 impl Drop for Writer {
     fn drop(&mut self) {
         // Also when it is dropped in the middle, whoever waits for the end has to learn of it.
-        self.lock = None;
-        self.closed.send_replace(true);
+        self.give_up();
     }
 }
 
