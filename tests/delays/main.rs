@@ -16,13 +16,16 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use omnitron::backend::JournalBackend;
 use omnitron::backend::memory::{Failure, Memory};
 use omnitron::prelude::*;
+use omnitron::projection::Readable;
 use omnitron::snapshot::memory::MemorySnapshots;
 use omnitron::testkit::Sim;
-use omnitron::{Persistent, Positioned, Slices};
+use omnitron::{PersistenceId, Persistent, Positioned, Recorded, Sequence, Slices};
 
-use carrier::{Carrier, Depart};
+use carrier::{Carrier, Depart, Departed};
+use futures_util::StreamExt;
 use store::Delays;
 
 /// The folder of the program.
@@ -78,19 +81,19 @@ fn draw(state: &mut u64, limit: u64) -> u64 {
 fn a_flight_whose_append_was_refused_is_not_lost_behind_those_that_were_on_their_way() {
     let sim = Sim::new(1);
     let (backend, controls) = Memory::new(Slices::new(4).unwrap());
-    let journal = Journal::with(backend, MemorySnapshots::new());
+    let journal = Journal::with(backend.clone(), MemorySnapshots::new());
     let system =
         sim.block_on(ActorSystem::builder("delays").env(sim.env()).journal(journal).start()).unwrap();
-    let carrier = system.spawn("UA", Persistent::new(Carrier)).unwrap();
+    let carrier = system.spawn("UA", Persistent::new(Carrier).id("carrier/UA")).unwrap();
     sim.run_until_idle();
-    let ask = |number| {
+    let ask = |number: u16| {
         let carrier = carrier.clone();
-        let depart =
-            move |reply: ReplyTo<Positioned<u64>>| Depart { number, month: 1, minutes_late: 0, reply };
+        let minutes_late = i32::from(number);
+        let depart = move |reply| Depart { number: number.into(), month: 1, minutes_late, reply };
         async move { carrier.ask(depart).await }
     };
-    let taken = |answer: &Result<Positioned<u64>, AskError>, number| {
-        answer.as_ref().is_ok_and(|answer| answer.value >= number)
+    let taken = |answer: &Result<Positioned<u64>, AskError>, number: u16| {
+        answer.as_ref().is_ok_and(|answer| answer.value >= u64::from(number))
     };
     controls.fail_next(Failure::Refused);
     let answers = sim.block_on(futures_util::future::join_all((1..=600).map(ask)));
@@ -102,8 +105,11 @@ fn a_flight_whose_append_was_refused_is_not_lost_behind_those_that_were_on_their
         assert!(taken(&answer, number), "{number}: {answer:?}");
     }
     let all = sim.block_on(ask(600)).unwrap();
-    let last = all.position.map(|position| position.ordinal.get());
-    assert_eq!((all.value, last), (600, Some(600)), "each of them is in the journal once");
+    assert_eq!(all.value, 600);
+    let events = backend.read(&PersistenceId::new("carrier/UA").unwrap(), Sequence::ZERO, Sequence::MAX);
+    let late = |event: Result<Recorded, _>| Departed::read(event.unwrap()).unwrap().minutes_late;
+    let late: Vec<i32> = sim.block_on(events.map(late).collect());
+    assert_eq!(late, (1..=600).collect::<Vec<_>>(), "each of them once, and in order");
 }
 
 #[test]
