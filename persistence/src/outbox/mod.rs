@@ -231,7 +231,7 @@ impl Outbox {
             move || Postman::new(&settings, &journal, &ledger)
         };
         let backoff = Backoff::exponential(Duration::from_millis(100), Duration::from_secs(10)).jitter(0.2);
-        let postman = Spawn::new(make).supervision(Supervision::restart().backoff(backoff));
+        let postman = Spawn::new(make).supervision(Supervision::restart().unlimited().backoff(backoff));
         match system.spawn(&name, postman) {
             Ok(postman) => Ok(OutboxRef { name, postman, ledger, journal }),
             Err(reason) => {

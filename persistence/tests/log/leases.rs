@@ -41,6 +41,7 @@ fn after_a_power_cut_at_any_change_a_lease_is_that_of_the_last_holder_who_was_to
         }
         cuts += u32::from(told < 5);
         drop(journal);
+        disk.power_cut_after(u32::MAX);
         let journal = Journal::open(&disk, options()).unwrap();
         let there = read(&journal).unwrap();
         let epoch = there.as_ref().map_or(0, |record| record.epoch.get());

@@ -14,6 +14,7 @@ mod inspect;
 mod leases;
 mod opening;
 mod owners;
+mod owning;
 mod process;
 mod snapshots;
 mod support;
