@@ -77,7 +77,8 @@ impl World {
         let gateway = Gateway::new(move |id: &str| {
             assert_ne!(id, "cursed", "an id that cannot be made");
             notes.lock().push(id.to_owned());
-            Persistent::new(Counter)
+            // Longer than a test holds the journal: what is not stored then is refused, and that is tested elsewhere.
+            Persistent::new(Counter).patience(Duration::from_mins(30))
         });
         let gateway = options(gateway).start(&system, "counter").unwrap();
         Self { sim, _system: system, controls, gateway, made }
@@ -162,6 +163,20 @@ fn an_entity_that_stops_by_itself_takes_no_later_command_along() {
         world.entity("a").tell(Command::Add(number)).unwrap();
     }
     world.sim.run_until_idle();
+    assert_eq!(world.numbers("a"), [1, 2, 3, 4]);
+}
+
+#[test]
+fn an_entity_that_stops_by_itself_handles_what_lies_in_its_mailbox_first() {
+    let world = World::new(10, |gateway| gateway);
+    world.entity("a").tell(Command::Add(1)).unwrap();
+    world.sim.run_until_idle();
+    world.entity("a").tell(Command::Leave).unwrap();
+    for number in 2..=4 {
+        world.entity("a").tell(Command::Add(number)).unwrap();
+    }
+    world.sim.run_until_idle();
+    assert_eq!(world.active(), (0, 0), "it has stopped");
     assert_eq!(world.numbers("a"), [1, 2, 3, 4]);
 }
 
