@@ -339,7 +339,9 @@ impl<E: EventSourced, M: Intake<E::Command>> Entity<E, M> {
         if unstash {
             ctx.unstash_all();
         }
-        if stop {
+        if stop && M::EMPTIES {
+            drop(ctx.myself().drain());
+        } else if stop {
             ctx.stop();
         }
         Ok(())

@@ -29,6 +29,9 @@ use crate::roster::{Limits, Roster, Route};
 /// The longest name of an actor that is made of an id. A longer id gives one that is made of its hash.
 const NAME_BYTES: usize = 120;
 
+/// How often idle entities are looked for at most.
+const LEAST_SWEEP: Duration = Duration::from_millis(10);
+
 type Factory<E> = dyn Fn(&str) -> Persistent<E> + Send + Sync;
 
 /// Entities that are reached by id, with the options for that.
@@ -42,7 +45,8 @@ pub struct Gateway<E: EventSourced> {
 }
 
 impl<E: EventSourced> Gateway<E> {
-    /// A gateway to entities that `entity` makes of an id, without the `Persistent::id`, which the gateway gives.
+    /// A gateway to entities that `entity` makes of an id, without the `Persistent::id`, which the gateway gives. One that has used up its restarts stops,
+    /// whatever its [`Supervision`](omnitron_runtime::Supervision) says of that, and the next command activates it anew.
     pub fn new(entity: impl Fn(&str) -> Persistent<E> + Send + Sync + 'static) -> Self {
         let idle = Some(Duration::from_mins(2));
         let limits = Limits { idle, active: 100_000, waiting: 1_024 };
@@ -53,7 +57,8 @@ impl<E: EventSourced> Gateway<E> {
         }
     }
 
-    /// How long an entity stays active without a command; `None`: for ever. Default: 2 min. It is looked at every half of it.
+    /// How long an entity stays active without a command; `None`: for ever. Default: 2 min. It is looked at every half of it, but not
+    /// more often than every 10 ms.
     pub fn idle(mut self, idle: impl Into<Option<Duration>>) -> Self {
         self.limits.idle = idle.into();
         self
@@ -312,7 +317,7 @@ impl<E: EventSourced> Front<E> {
 
     fn sweep(&self, ctx: &mut Context<Self>) {
         if let Some(idle) = self.limits.idle {
-            ctx.timers().once("sweep", idle / 2, || Routed(Errand::Sweep));
+            ctx.timers().once("sweep", (idle / 2).max(LEAST_SWEEP), || Routed(Errand::Sweep));
         }
     }
 }

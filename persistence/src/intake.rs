@@ -15,6 +15,9 @@ use crate::outbox::answers::{Answer, Answers, Said};
 #[doc(hidden)]
 #[expect(unnameable_types, reason = "it is sealed: what an entity accepts is decided here")]
 pub trait Intake<C: Send + 'static>: Sized + Send + 'static {
+    /// Whether it stops only when it has handled what lies in its mailbox: its gateway put it there, and nobody else would handle it.
+    const EMPTIES: bool;
+
     /// The command, and what came with it.
     fn open(self) -> (C, Option<Delivery>);
 
@@ -26,6 +29,8 @@ pub trait Intake<C: Send + 'static>: Sized + Send + 'static {
 }
 
 impl<C: Send + 'static> Intake<C> for C {
+    const EMPTIES: bool = false;
+
     fn open(self) -> (C, Option<Delivery>) {
         (self, None)
     }
@@ -47,6 +52,8 @@ pub(crate) struct Mail<C> {
 }
 
 impl<C: Send + 'static> Intake<C> for Mail<C> {
+    const EMPTIES: bool = true;
+
     fn open(self) -> (C, Option<Delivery>) {
         (self.command, self.delivery)
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use omnitron_runtime::{Directive, Failure, IntoSpawn, Mailbox, Spawn, Supervision};
+use omnitron_runtime::{Directive, Failure, IntoSpawn, Mailbox, Spawn, Supervision, WhenSpent};
 
 use crate::active::Codec;
 use crate::entity::{Entity, Settings};
@@ -116,12 +116,12 @@ impl<E: EventSourced> Persistent<E> {
 }
 
 impl<E: EventSourced> Persistent<E> {
-    /// As an actor behind a gateway, which takes posts as well.
+    /// As an actor behind a gateway, which takes posts as well. Spent restarts stop it alone: escalated, they would stop all behind its gateway.
     pub(crate) fn into_resident(self) -> Spawn<Entity<E, Mail<E::Command>>> {
         let settings = Arc::new(self.settings);
         Spawn::new(move || Entity::new(settings.clone()))
             .mailbox(self.mailbox.contramap(|mail: &Mail<E::Command>| &mail.command))
-            .supervision(self.supervision)
+            .supervision(self.supervision.when_spent(WhenSpent::Stop))
             .stop_grace(self.stop_grace)
             .stash(self.stash)
     }

@@ -27,6 +27,7 @@ enum Command {
     AddAndTell(ReplyTo<Positioned<u64>>),
     Numbers(ReplyTo<Vec<u64>>),
     Leave,
+    Fail,
 }
 
 #[derive(Event)]
@@ -47,6 +48,7 @@ impl EventSourced for Counter {
                 .then_reply_positioned(reply, |numbers: &Vec<u64>| numbers.len() as u64),
             Command::Numbers(reply) => Effect::reply(reply, state.clone()),
             Command::Leave => Effect::stop(),
+            Command::Fail => panic!("a defect of one entity"),
         }
     }
 
@@ -75,7 +77,8 @@ impl World {
         let gateway = Gateway::new(move |id: &str| {
             assert_ne!(id, "cursed", "an id that cannot be made");
             notes.lock().push(id.to_owned());
-            Persistent::new(Counter)
+            // Longer than a test holds the journal: what is not stored then is refused, and that is tested elsewhere.
+            Persistent::new(Counter).patience(Duration::from_mins(30))
         });
         let gateway = options(gateway).start(&system, "counter").unwrap();
         Self { sim, _system: system, controls, gateway, made }
@@ -161,6 +164,51 @@ fn an_entity_that_stops_by_itself_takes_no_later_command_along() {
     }
     world.sim.run_until_idle();
     assert_eq!(world.numbers("a"), [1, 2, 3, 4]);
+}
+
+#[test]
+fn an_entity_that_stops_by_itself_handles_what_lies_in_its_mailbox_first() {
+    let world = World::new(10, |gateway| gateway);
+    world.entity("a").tell(Command::Add(1)).unwrap();
+    world.sim.run_until_idle();
+    world.entity("a").tell(Command::Leave).unwrap();
+    for number in 2..=4 {
+        world.entity("a").tell(Command::Add(number)).unwrap();
+    }
+    world.sim.run_until_idle();
+    assert_eq!(world.active(), (0, 0), "it has stopped");
+    assert_eq!(world.numbers("a"), [1, 2, 3, 4]);
+}
+
+#[test]
+fn an_entity_that_panics_for_ever_takes_no_command_of_others_along() {
+    let world = World::new(8, |gateway| gateway);
+    for id in ["a", "b"] {
+        world.entity(id).tell(Command::Add(1)).unwrap();
+    }
+    world.sim.run_until_idle();
+    // The pipeline of `b` is full, so commands wait in its mailbox.
+    world.controls.hold();
+    for number in 2..=1_500 {
+        world.entity("b").tell(Command::Add(number)).unwrap();
+    }
+    world.sim.run_until_idle();
+    for _ in 0..400 {
+        world.entity("a").tell(Command::Fail).unwrap();
+        world.sim.run_until_idle();
+        world.sim.advance(Duration::from_millis(300));
+    }
+    world.controls.resume();
+    world.sim.advance(Duration::from_mins(1));
+    assert_eq!((world.numbers("a").len(), world.numbers("b").len()), (1, 1_500));
+}
+
+#[test]
+fn an_idleness_of_nothing_lets_time_pass() {
+    let world = World::new(9, |gateway| gateway.idle(Duration::ZERO));
+    world.entity("a").tell(Command::Add(1)).unwrap();
+    world.sim.advance(Duration::from_secs(1));
+    assert_eq!((world.active(), world.numbers("a")), ((0, 0), vec![1]));
 }
 
 #[test]
