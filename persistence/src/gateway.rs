@@ -213,8 +213,11 @@ struct Front<E: EventSourced> {
     entities: BTreeMap<Arc<str>, ActorRef<Mail<E::Command>>>,
     /// The ids of actors, by their names.
     names: BTreeMap<String, Arc<str>>,
-    waiting: BTreeMap<Arc<str>, VecDeque<Waiting<Mail<E::Command>>>>,
+    waiting: BTreeMap<Arc<str>, Queue<E>>,
 }
+
+/// What waits for one entity.
+type Queue<E> = VecDeque<Waiting<Mail<<E as EventSourced>::Command>>>;
 
 /// A command that is delivered later, with what it brought along.
 struct Waiting<C> {
@@ -266,12 +269,7 @@ impl<E: EventSourced> Front<E> {
     }
 
     /// Starts the entity, and gives it these commands.
-    async fn activate(
-        &mut self,
-        id: &Arc<str>,
-        commands: VecDeque<Waiting<Mail<E::Command>>>,
-        ctx: &mut Context<Self>,
-    ) {
+    async fn activate(&mut self, id: &Arc<str>, commands: Queue<E>, ctx: &mut Context<Self>) {
         let name = name_of(id);
         // What the user wrote may panic: that is his entity's trouble, not that of others.
         let made = catch_unwind(AssertUnwindSafe(|| (self.factory)(id)));

@@ -294,7 +294,7 @@ fn build(disk: Arc<dyn Disk>, options: Options, pool: Pool) -> Result<(Log, Writ
     let commands = RwLock::new(Some(sender));
     let torn = opened.torn;
     let leases = Leases::new(Arc::clone(&store.context), pool.clone());
-    let snapshots = Snapshots::new(Arc::clone(&store.context), pool.clone(), options.snapshots);
+    let snapshots = Snapshots::new(&store.context, pool.clone(), options.snapshots);
     let inner = Inner { store, commands, queued_bytes, tail, options, pool, torn, closed, leases, snapshots };
     Ok((Log { inner: Arc::new(inner) }, writer))
 }

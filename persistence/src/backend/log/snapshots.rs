@@ -64,7 +64,7 @@ impl Drop for Waiting {
 }
 
 impl Snapshots {
-    pub(crate) fn new(context: Arc<Context>, pool: Pool, kept: u32) -> Self {
+    pub(crate) fn new(context: &Context, pool: Pool, kept: u32) -> Self {
         let (disk, owned) = (Arc::clone(&context.disk), context.owned.clone());
         let stripes = std::array::from_fn(|_| Mutex::new(()));
         let folders = std::array::from_fn(|_| AtomicBool::new(false));
