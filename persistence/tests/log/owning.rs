@@ -54,9 +54,14 @@ fn who_closed_a_journal_changes_nothing_in_the_folder_of_the_next_owner() {
     {
         assert!(matches!(error, Err(ReadError::Unavailable(_))), "{error:?}");
     }
-    let (name, state) = ("state".to_owned(), vec![1].into());
-    let snapshot =
-        Snapshot { id: id("a"), sequence: Sequence::new(1), timestamp_ms: 0, name, version: 1, state };
+    let snapshot = Snapshot {
+        id: id("a"),
+        sequence: Sequence::new(1),
+        timestamp_ms: 0,
+        name: "state".to_owned(),
+        version: 1,
+        state: vec![1].into(),
+    };
     stale.snapshots().save(snapshot).now_or_never().unwrap().unwrap_err();
     assert_eq!(disk.contents(), before);
     second.close();
