@@ -25,6 +25,7 @@ fn document(browser: &Path, folder: &Path, page: &str) -> String {
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
+        "--disable-dev-shm-usage",
         "--disable-web-security",
         "--virtual-time-budget=5000",
     ]);
