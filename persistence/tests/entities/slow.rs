@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
-use omnitron_persistence::backend::memory::{Controls, Memory};
+use omnitron_persistence::backend::memory::{Controls, Failure, Memory};
 use omnitron_persistence::backend::{
     Append, Appended, Delete, IdQuery, JournalBackend, ReadError, SliceQuery, WriteError,
 };
@@ -150,20 +150,30 @@ impl World {
 
 #[test]
 fn a_snapshot_of_the_incarnation_before_takes_no_event_from_under_a_recovery() {
-    let snapshots = MemorySnapshots::new();
-    let world = World::new(4, snapshots.clone());
-    let account = world.spawn("a", Some(Snapshots::every(5).keep(1).delete_events()));
-    world.put(&account, 5);
-    snapshots.hold(true);
-    world.put(&account, 6); // the snapshot of 10 is being saved
-    world.gate.send_replace(false);
-    account.tell(Command::Panic).unwrap();
-    world.sim.advance(Duration::from_secs(1));
-    snapshots.hold(false); // it is saved, and the events up to it go
-    world.sim.run_until_idle();
-    world.gate.send_replace(true);
-    world.sim.advance(Duration::from_secs(5));
-    assert_eq!(world.balance(&account).unwrap(), 11);
+    for restarts in [true, false] {
+        let snapshots = MemorySnapshots::new();
+        let world = World::new(4, snapshots.clone());
+        let account = world.spawn("a", Some(Snapshots::every(5).keep(1).delete_events()));
+        world.put(&account, 5);
+        snapshots.hold(true);
+        world.put(&account, 6); // the snapshot of 10 is being saved
+        world.gate.send_replace(false);
+        if restarts {
+            account.tell(Command::Panic).unwrap();
+        } else {
+            // It recovers without a restart.
+            world.controls.fail_next(Failure::Refused);
+            account.tell(Command::Put(1)).unwrap();
+            world.sim.run_until_idle();
+            account.tell(Command::Note(0)).unwrap();
+        }
+        world.sim.advance(Duration::from_secs(1));
+        snapshots.hold(false); // it is saved, and the events up to it go
+        world.sim.run_until_idle();
+        world.gate.send_replace(true);
+        world.sim.advance(Duration::from_secs(15));
+        assert_eq!(world.balance(&account).unwrap(), 11, "restarts: {restarts}");
+    }
 }
 
 #[test]
