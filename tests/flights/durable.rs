@@ -73,7 +73,7 @@ async fn a_folder_that_cannot_keep_the_counts_is_refused_with_its_name_and_what_
     assert!(message.contains("letter.txt") && message.contains("Choose a folder of its own"), "{message}");
 
     let message = run([&file, "--data", &file]).await.refusal().to_owned();
-    assert!(message.contains(&file) && message.contains("Look at the folder"), "{message}");
+    assert!(message.contains(&file) && message.contains("A file is in the way"), "{message}");
 
     // Damaged in the middle: what stands behind the damage was acknowledged.
     let log = PathBuf::from(&data).join("0000000001.log");
