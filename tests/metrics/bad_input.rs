@@ -84,7 +84,7 @@ fn the_log_names_a_recorder_that_panics_once_per_minute_and_says_why_and_where()
         let all = lines.about_the_recorder();
         assert_eq!(all.len(), 2, "{all:#?}");
         assert!(all[1].contains("suppressed=59"), "{}", all[1]);
-        assert_eq!(system.extension::<Metrics>().unwrap().recorder_panics(), 61 * 6, "one for each reason");
+        assert_eq!(system.extension::<Metrics>().unwrap().recorder_panics(), 61 * 7, "one for each reason");
     });
 }
 
