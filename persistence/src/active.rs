@@ -54,8 +54,12 @@ pub(crate) struct Active<E: EventSourced> {
 impl<E: EventSourced> Active<E> {
     /// Whether so much time has passed that another process may have become the owner without this one's noticing, as after a pause. From now on it counts as
     /// asked.
-    pub(crate) fn is_to_verify(&mut self, now: Instant) -> bool {
-        let is_old = now.saturating_duration_since(self.verified) >= UNVERIFIED && self.backend.is_shared();
+    pub(crate) fn is_to_verify(&mut self, env: &Env) -> bool {
+        if !self.backend.is_shared() {
+            return false;
+        }
+        let now = env.now();
+        let is_old = now.saturating_duration_since(self.verified) >= UNVERIFIED;
         if is_old {
             self.verified = now;
         }

@@ -13,7 +13,7 @@
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use futures_util::future::{Either, select};
 use omnitron_runtime::{Actor, Context, Failure, TraceContext, Unanswered, drop_unanswered};
@@ -36,7 +36,7 @@ use crate::projection::chain;
 use crate::recovery::RecoveryError;
 use crate::replay::{self, Recovered, Trouble};
 use crate::retention::{Retention, Snapshots};
-use crate::timestamp::Timestamp;
+use crate::timestamp::{Timestamp, millis};
 
 /// The first and the longest wait between two attempts to reach the journal.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
@@ -323,7 +323,7 @@ impl<E: EventSourced, M: Intake<E::Command>> Entity<E, M> {
         active.keep_books(posted, received);
         releases.extend(delivery.take().map(acknowledge));
         let (count, bytes) = (append.events.len() as u64, append.size_bytes());
-        if count > 0 || confirmed || active.is_to_verify(ctx.now()) {
+        if count > 0 || confirmed || active.is_to_verify(ctx.env()) {
             let append = Appending { answer: active.backend.append(append), admission };
             flow.submit(ctx.env(), append, bytes, releases);
         } else {
@@ -382,9 +382,4 @@ fn put_aside<E: EventSourced, M: Intake<E::Command>>(command: M, ctx: &mut Conte
         tracing::warn!(path = %ctx.path(), capacity = full.capacity, "the stash is full: a command was refused");
         drop_unanswered(full.message, Unanswered::Unavailable);
     }
-}
-
-fn millis(wall: SystemTime) -> u64 {
-    let since = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -23,6 +23,7 @@ use crate::journal::{Journal, Open};
 use crate::post;
 use crate::recorded::{NewEvent, Recorded};
 use crate::retention::Snapshots;
+use crate::timestamp::{millis, whole_millis};
 
 /// The name of the mark. No event of a program has it.
 pub(crate) const MARK: &str = "omnitron.forgotten";
@@ -150,7 +151,7 @@ impl Journal {
             (mark.sequence, mark.ordinal)
         } else {
             let mut event = NewEvent::new(MARK, Vec::new());
-            event.timestamp_ms = millis(env);
+            event.timestamp_ms = millis(env.wall());
             let append = Append { slice, epoch, id: id.clone(), expected: highest, events: vec![event] };
             let appended = open.backend.append(append).await.map_err(write)?;
             (appended.sequence, appended.ordinal)
@@ -169,7 +170,7 @@ impl Journal {
     ///
     /// [`ForgetError`], of the first id that failed otherwise.
     pub async fn forget_unused(&self, env: &Env, prefix: &str, age: Duration) -> Result<Swept, ForgetError> {
-        let before = millis(env).saturating_sub(whole_millis(age));
+        let before = millis(env.wall()).saturating_sub(whole_millis(age));
         self.sweep(prefix, async |open, id| {
             let highest = open.backend.highest(id).await?;
             let last = last_event(open, id, highest).await?;
@@ -188,7 +189,7 @@ impl Journal {
     ///
     /// [`ForgetError`], of the first id that failed.
     pub async fn delete_older(&self, env: &Env, prefix: &str, age: Duration) -> Result<Swept, ForgetError> {
-        let before = millis(env).saturating_sub(whole_millis(age));
+        let before = millis(env.wall()).saturating_sub(whole_millis(age));
         self.sweep(prefix, async |open, id| {
             let Some(kept) = oldest_snapshot(open, id).await? else { return Ok(false) };
             let slice = id.slice(open.backend.slices());
@@ -296,13 +297,4 @@ async fn oldest_snapshot(open: &Open, id: &PersistenceId) -> Result<Option<Seque
         to = Sequence::new(snapshot.sequence.get().saturating_sub(1));
     }
     Ok(oldest)
-}
-
-fn millis(env: &Env) -> u64 {
-    let since = env.wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    whole_millis(since)
-}
-
-fn whole_millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -12,20 +12,19 @@ use std::fmt;
 
 use crate::Event;
 use crate::event::{DecodeError, EncodeError, Fingerprint, Stored};
+use crate::forget;
 use crate::id::{InvalidId, Ordinal, PersistenceId, Slice};
 use crate::marks::Origin;
 use crate::offset::Position;
 
-/// What the names of bookkeeping events begin with.
-pub(crate) const RESERVED: &str = "omnitron.";
 /// The name of the event that something was posted.
 pub(crate) const POSTED: &str = "omnitron.posted";
 /// The name of the event that something was received.
 pub(crate) const RECEIVED: &str = "omnitron.received";
 
-/// Whether an event of this name is of the machinery, and not for `apply`.
+/// Whether an event of this name is of the machinery, and not for `apply`: one of these, or the mark of an id that was forgotten.
 pub(crate) fn is_bookkeeping(name: &str) -> bool {
-    name.starts_with(RESERVED) && (name == POSTED || name == RECEIVED)
+    [POSTED, RECEIVED, forget::MARK].contains(&name)
 }
 
 /// An entity that something is posted to: the name of its gateway, and its id there. It is checked when the effect is carried out.

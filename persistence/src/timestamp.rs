@@ -20,10 +20,26 @@ impl Timestamp {
         Self { nanos }
     }
 
+    /// The moment so many milliseconds after the beginning of 1970, as a journal keeps them; the last there is, if it is later.
+    pub(crate) fn from_millis(millis: u64) -> Self {
+        let nanos = i64::try_from(millis).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+        Self { nanos }
+    }
+
     /// Nanoseconds since the beginning of 1970; negative before it.
     pub const fn as_nanos(self) -> i64 {
         self.nanos
     }
+}
+
+/// A moment as a journal keeps it: in milliseconds since the beginning of 1970, 0 before it.
+pub(crate) fn millis(wall: SystemTime) -> u64 {
+    whole_millis(wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+}
+
+/// The milliseconds in a duration; the most there are, if it is longer.
+pub(crate) fn whole_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A moment out of range becomes the first or the last there is.
@@ -70,6 +86,12 @@ mod tests {
         let ages = Duration::from_secs(1 << 40);
         assert_eq!(Timestamp::from(SystemTime::UNIX_EPOCH + ages).as_nanos(), i64::MAX);
         assert_eq!(Timestamp::from(SystemTime::UNIX_EPOCH - ages).as_nanos(), i64::MIN);
+    }
+
+    #[test]
+    fn a_time_that_no_timestamp_can_hold_is_the_last_there_is() {
+        assert_eq!(Timestamp::from_millis(u64::MAX).as_nanos(), i64::MAX);
+        assert_eq!(Timestamp::from_millis(1_500).as_nanos(), 1_500_000_000);
     }
 
     #[test]

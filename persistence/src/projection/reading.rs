@@ -136,7 +136,7 @@ fn decode<E: Readable>(
         }
         let (id, sequence) = (recorded.id.clone(), recorded.sequence);
         let position = Position { slice: recorded.slice, ordinal: recorded.ordinal };
-        let at = Timestamp::from_nanos(nanos(recorded.event.timestamp_ms));
+        let at = Timestamp::from_millis(recorded.event.timestamp_ms);
         let read = catch_unwind(AssertUnwindSafe(|| E::read(recorded)));
         let reason = match read {
             Ok(Ok(event)) => {
@@ -150,8 +150,4 @@ fn decode<E: Readable>(
         break;
     }
     fetched
-}
-
-fn nanos(millis: u64) -> i64 {
-    i64::try_from(millis).unwrap_or(i64::MAX).saturating_mul(1_000_000)
 }

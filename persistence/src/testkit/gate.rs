@@ -14,11 +14,11 @@ use crate::event::{DecodeError, Event, Stored};
 use crate::event_sourced::EventSourced;
 use crate::forget;
 use crate::id::{PersistenceId, Sequence};
+use crate::post;
 use crate::snapshot::Snapshot;
 use crate::stored;
 use crate::timeline::Difference;
 use crate::timeline::history::{Beginning, Noted, Parser, Step, Writer};
-use crate::timeline::reel::is_own;
 use crate::timeline::show;
 
 /// The variable that says to write the files anew: `OMNITRON_HISTORIES=overwrite`.
@@ -335,7 +335,7 @@ impl<E: EventSourced> Run<E> {
         let (id, sequence) = (self.id.clone(), Sequence::new(noted.sequence));
         self.sequence = sequence;
         self.event = format!("`{}` version {}", noted.name, noted.version);
-        if is_own(&noted.name) {
+        if post::is_bookkeeping(&noted.name) {
             if noted.name == forget::MARK {
                 self.state = E::State::default();
             }

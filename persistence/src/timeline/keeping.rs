@@ -4,7 +4,6 @@ use futures_util::StreamExt;
 
 use super::error::TimelineError;
 use super::history::Beginning;
-use super::point::from_millis;
 use super::reel::Reel;
 use crate::active::Codec;
 use crate::event_sourced::EventSourced;
@@ -162,7 +161,7 @@ impl Base {
             let none = || "none is there: restore the journal and its snapshots from a copy".to_owned();
             return Err(deleted(trouble.unwrap_or_else(none)));
         };
-        let (sequence, taken) = (snapshot.sequence, from_millis(snapshot.timestamp_ms));
+        let (sequence, taken) = (snapshot.sequence, Timestamp::from_millis(snapshot.timestamp_ms));
         Ok(Self { at: sequence, origin: Origin::Snapshot { sequence, taken }, snapshot: Some(snapshot) })
     }
 }

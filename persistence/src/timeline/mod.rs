@@ -20,7 +20,7 @@ mod opening;
 mod page;
 mod point;
 mod record;
-pub(crate) mod reel;
+mod reel;
 mod replay;
 pub(crate) mod show;
 

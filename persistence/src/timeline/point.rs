@@ -68,19 +68,13 @@ impl Moment {
         let Because { cause, trace } = stored::because(recorded);
         Self {
             sequence: recorded.sequence,
-            at: from_millis(event.timestamp_ms),
+            at: Timestamp::from_millis(event.timestamp_ms),
             event: event.name.to_string(),
             version: event.version,
             cause,
             trace,
         }
     }
-}
-
-/// A moment in milliseconds since 1970; the last there is, if it is later.
-pub(crate) fn from_millis(millis: u64) -> Timestamp {
-    let nanos = i64::try_from(millis).ok().and_then(|millis| millis.checked_mul(1_000_000));
-    Timestamp::from_nanos(nanos.unwrap_or(i64::MAX))
 }
 
 /// In the form of ISO 8601, in UTC, with milliseconds.
@@ -115,11 +109,5 @@ mod tests {
         assert_eq!(written(951_868_799_999), "2000-02-29T23:59:59.999Z");
         assert_eq!(written(4_107_542_400_000), "2100-03-01T00:00:00.000Z");
         assert_eq!(written(1_700_000_000_123), "2023-11-14T22:13:20.123Z");
-    }
-
-    #[test]
-    fn a_time_that_no_timestamp_can_hold_is_the_last_there_is() {
-        assert_eq!(from_millis(u64::MAX).as_nanos(), i64::MAX);
-        assert_eq!(from_millis(1_500).as_nanos(), 1_500_000_000);
     }
 }

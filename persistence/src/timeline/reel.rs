@@ -75,7 +75,7 @@ impl fmt::Debug for Reel {
 
 /// The event that was recorded. `None`: it is one of the machinery, of which `apply` hears nothing.
 pub(crate) fn decode<E: EventSourced>(recorded: &Recorded) -> Result<Option<E::Event>, TimelineError> {
-    if is_own(&recorded.event.name) {
+    if post::is_bookkeeping(&recorded.event.name) {
         return Ok(None);
     }
     stored::read_event(recorded).map(Some).map_err(|reason| TimelineError::Undecodable {
@@ -83,11 +83,6 @@ pub(crate) fn decode<E: EventSourced>(recorded: &Recorded) -> Result<Option<E::E
         sequence: recorded.sequence,
         reason,
     })
-}
-
-/// Whether an event of this name is one of the machinery.
-pub(crate) fn is_own(name: &str) -> bool {
-    post::is_bookkeeping(name) || name == forget::MARK
 }
 
 /// Applies what was [decoded](decode): an event, or the mark of an id that was forgotten, behind which there is a new state. After an error the state may be half changed.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use omnitron_persistence::backend::log::{self, Options, Writer};
 use omnitron_persistence::disk::sim::Sim as Disk;
 use omnitron_persistence::{Journal, Persistent, Slices, Snapshots, WithJournal};
-use omnitron_runtime::ActorSystem;
 use omnitron_runtime::testkit::Sim;
+use omnitron_runtime::{ActorRef, ActorSystem};
 use tokio::sync::oneshot;
 
 use crate::world::{Command, Notebook, id};
@@ -51,9 +51,13 @@ impl Life {
         None
     }
 
-    fn notes(&mut self, name: &str, numbers: impl IntoIterator<Item = u64>) {
+    fn spawn(&self, name: &str) -> ActorRef<Command> {
         let notebook = Persistent::new(Notebook).id(name).snapshots(Snapshots::every(2));
-        let actor = self.system.spawn(name, notebook).unwrap();
+        self.system.spawn(name, notebook).unwrap()
+    }
+
+    fn notes(&mut self, name: &str, numbers: impl IntoIterator<Item = u64>) {
+        let actor = self.spawn(name);
         for number in numbers {
             let (actor, asked) = (actor.clone(), number);
             self.run(async move { actor.ask(|reply| Command::Note(asked, reply)).await }).unwrap().unwrap();
@@ -62,8 +66,7 @@ impl Life {
     }
 
     fn read(&mut self, name: &str) -> Vec<u64> {
-        let notebook = Persistent::new(Notebook).id(name).snapshots(Snapshots::every(2));
-        let actor = self.system.spawn(name, notebook).unwrap();
+        let actor = self.spawn(name);
         let asked = actor.clone();
         let read = self.run(async move { asked.ask(Command::Read).await }).unwrap().unwrap();
         self.run(actor.stop().into_future()).unwrap();

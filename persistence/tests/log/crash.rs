@@ -12,6 +12,7 @@ use omnitron_persistence::backend::{Append, Appended, Delete, IdQuery, JournalBa
 use omnitron_persistence::disk::sim::Sim;
 use omnitron_persistence::{Epoch, PersistenceId, Sequence, Slice};
 
+use crate::seeds::each_seed;
 use crate::support::{Journal, Random, event, id, number, options};
 
 /// What was done to an id, in order.
@@ -282,23 +283,11 @@ fn run(seed: u64) -> Result<(), String> {
     world.check(&journal)
 }
 
-fn number_of(variable: &str) -> Option<u64> {
-    std::env::var(variable)
-        .ok()
-        .map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is no number")))
-}
-
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_is_there_by_halves() {
-    let seeds = match number_of("OMNITRON_SIM_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number_of("OMNITRON_SIM_SEEDS").unwrap_or(300),
-    };
-    for seed in seeds {
+    each_seed(300, "log crash", |seed| {
         if let Err(error) = run(seed) {
-            panic!(
-                "seed {seed}: {error}\nOMNITRON_SIM_SEED={seed} cargo test -p omnitron-persistence --test log crash"
-            );
+            panic!("seed {seed}: {error}");
         }
-    }
+    });
 }

@@ -16,6 +16,8 @@ mod opening;
 mod owners;
 mod owning;
 mod process;
+#[path = "../shared/seeds.rs"]
+mod seeds;
 mod snapshots;
 mod support;
 mod threads;

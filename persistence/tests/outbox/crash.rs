@@ -15,6 +15,7 @@ use omnitron_persistence::{
 use omnitron_runtime::ActorSystem;
 use omnitron_runtime::testkit::Sim;
 
+use crate::seeds::each_seed;
 use crate::world::{Command, Office, OfficeEvent};
 
 const OFFICES: [&str; 3] = ["a", "b", "c"];
@@ -208,18 +209,5 @@ fn agree_in_memory(disk: &Disk) {
 
 #[test]
 fn each_post_takes_effect_once_through_many_crashes_also_behind_snapshots() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let seeds = match number("OMNITRON_SIM_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("OMNITRON_SIM_SEEDS").unwrap_or(60),
-    };
-    for seed in seeds {
-        let result = std::panic::catch_unwind(|| run(seed));
-        if let Err(panic) = result {
-            eprintln!(
-                "seed {seed}: OMNITRON_SIM_SEED={seed} cargo test -p omnitron-persistence --test outbox crash"
-            );
-            std::panic::resume_unwind(panic);
-        }
-    }
+    each_seed(60, "outbox crash", run);
 }

@@ -5,6 +5,8 @@ extern crate omnitron_persistence as omnitron;
 mod bad_input;
 mod crash;
 mod delivery;
+#[path = "../shared/seeds.rs"]
+mod seeds;
 mod snapshots;
 mod trouble;
 mod world;

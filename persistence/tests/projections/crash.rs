@@ -15,6 +15,7 @@ use omnitron_runtime::testkit::Sim;
 use omnitron_runtime::{ActorSystem, Failure};
 use parking_lot::Mutex;
 
+use crate::seeds::each_seed;
 use crate::world::{Noted, Shelf, noted};
 
 /// What came, by key, and how often.
@@ -167,18 +168,5 @@ fn agree(disk: &Disk, shelf: &Shelf, letters: &Letters, whole: bool) {
 
 #[test]
 fn read_model_and_offset_agree_after_every_crash() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let seeds = match number("OMNITRON_SIM_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("OMNITRON_SIM_SEEDS").unwrap_or(60),
-    };
-    for seed in seeds {
-        let result = std::panic::catch_unwind(|| run(seed));
-        if let Err(panic) = result {
-            eprintln!(
-                "seed {seed}: OMNITRON_SIM_SEED={seed} cargo test -p omnitron-persistence --test projections crash"
-            );
-            std::panic::resume_unwind(panic);
-        }
-    }
+    each_seed(60, "projections crash", run);
 }

@@ -9,6 +9,8 @@ mod parts;
 mod poison;
 mod queries;
 mod rebuilds;
+#[path = "../shared/seeds.rs"]
+mod seeds;
 mod trouble;
 mod world;
 

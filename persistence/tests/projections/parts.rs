@@ -49,15 +49,21 @@ fn shut(shelf: &Shelf, parts: impl IntoIterator<Item = u32>) -> Projection<Shelf
     Projection::new("notes", move |target| doors.open(target).map(|()| shelf.clone()))
 }
 
-#[test]
-fn a_part_that_stores_keeps_the_offsets_of_slices_that_are_another_ones_now() {
-    let mut world = World::new(31);
+/// Three events of an id in the slices of the first of two parts, and of one in those of the second, stored by a single part that has stopped.
+fn stored_by_one_part(seed: u64) -> (World, String, String) {
+    let mut world = World::new(seed);
     let (low, high) = low_and_high();
     world.write(&low, 1..=3);
     world.write(&high, 1..=3);
     let projection = world.start(world.projection("notes"));
     world.sim.run_until_idle();
     world.sim.block_on(projection.stop());
+    (world, low, high)
+}
+
+#[test]
+fn a_part_that_stores_keeps_the_offsets_of_slices_that_are_another_ones_now() {
+    let (mut world, low, high) = stored_by_one_part(31);
     // Of two parts, only the first one has something to store.
     world.write(&low, 4..=4);
     for _ in 0..2 {
@@ -75,13 +81,7 @@ fn a_part_that_stores_keeps_the_offsets_of_slices_that_are_another_ones_now() {
 
 #[test]
 fn a_part_that_opens_later_than_another_one_stores_goes_on_where_it_was() {
-    let mut world = World::new(32);
-    let (low, high) = low_and_high();
-    world.write(&low, 1..=3);
-    world.write(&high, 1..=3);
-    let projection = world.start(world.projection("notes"));
-    world.sim.run_until_idle();
-    world.sim.block_on(projection.stop());
+    let (mut world, low, high) = stored_by_one_part(32);
     world.write(&low, 4..=4);
     let shelf = world.shelf.clone();
     let _projection = world.start(shut(&shelf, [1]).parts(2));

@@ -8,28 +8,7 @@ use omnitron_persistence::disk::sim::Sim;
 use omnitron_persistence::testkit::{GateError, ReplayGate};
 use omnitron_persistence::{Effect, Event, EventSourced, NewEvent, Scope};
 
-use crate::world::{Account, AccountEvent, Balance, Pen, change, deposited, folder, withdrawn};
-
-/// The same account, by code that charges for withdrawals, and cannot take a deposit of 7.
-struct Charging;
-
-impl EventSourced for Charging {
-    type Command = ();
-    type Event = AccountEvent;
-    type State = Balance;
-
-    fn handle(&self, _: &Balance, (): (), _: &Scope<Self>) -> Effect<Self> {
-        Effect::none()
-    }
-
-    fn apply(state: &mut Balance, event: &AccountEvent) {
-        assert_ne!(*event, deposited(7), "no sevens");
-        change(state, event);
-        if let AccountEvent::Withdrawn { .. } = event {
-            state.cents -= 1;
-        }
-    }
-}
+use crate::world::{Account, Balance, Charging, Pen, change, deposited, folder, withdrawn};
 
 /// Code that has lost a type of events.
 #[derive(Debug, Event)]

@@ -1,9 +1,8 @@
 //! Replays with other events, and with other code.
 
 use omnitron_persistence::timeline::TimelineError;
-use omnitron_persistence::{Effect, EventSourced, Scope};
 
-use crate::world::{AccountEvent, Balance, Pen, change, deposited, withdrawn};
+use crate::world::{AccountEvent, Balance, Charging, Pen, deposited, withdrawn};
 
 #[tokio::test]
 async fn with_another_event_the_state_would_be_another_from_there_on() {
@@ -44,26 +43,6 @@ async fn what_panics_over_a_changed_event_is_an_error_that_names_it() {
     assert!(error.to_string().starts_with("`apply` panicked over event 1"), "{error}");
     let error = past.replay_with(|_| -> AccountEvent { panic!("no idea") }).await.unwrap_err();
     assert!(matches!(&error, TimelineError::ChangePanicked { panic, .. } if panic == "no idea"), "{error}");
-}
-
-/// The same account, by code that charges for withdrawals.
-struct Charging;
-
-impl EventSourced for Charging {
-    type Command = ();
-    type Event = AccountEvent;
-    type State = Balance;
-
-    fn handle(&self, _: &Balance, (): (), _: &Scope<Self>) -> Effect<Self> {
-        Effect::none()
-    }
-
-    fn apply(state: &mut Balance, event: &AccountEvent) {
-        change(state, event);
-        if let AccountEvent::Withdrawn { .. } = event {
-            state.cents -= 1;
-        }
-    }
 }
 
 #[tokio::test]

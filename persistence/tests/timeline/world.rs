@@ -166,3 +166,24 @@ pub(crate) fn folder(name: &str) -> std::path::PathBuf {
     std::fs::create_dir_all(&folder).unwrap();
     folder
 }
+
+/// The same account, by code that charges for withdrawals, and cannot take a deposit of 7.
+pub(crate) struct Charging;
+
+impl EventSourced for Charging {
+    type Command = ();
+    type Event = AccountEvent;
+    type State = Balance;
+
+    fn handle(&self, _: &Balance, (): (), _: &Scope<Self>) -> Effect<Self> {
+        Effect::none()
+    }
+
+    fn apply(state: &mut Balance, event: &AccountEvent) {
+        assert_ne!(*event, deposited(7), "no sevens");
+        change(state, event);
+        if let AccountEvent::Withdrawn { .. } = event {
+            state.cents -= 1;
+        }
+    }
+}
